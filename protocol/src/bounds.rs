@@ -1,0 +1,72 @@
+//! Every bound of the protocol, with its unit in its name, and the relations among them.
+//!
+//! What happens at each bound is said where it is used; the ledger's bounds are consensus rules
+//! (`SPEC.md` L-*), the others only limit what a stranger can make a node keep.
+
+/// Largest encoded transaction, in bytes (L-2).
+pub const TRANSACTION_BYTES_MAX: usize = 16 * 1024;
+/// Most inputs of a transaction (L-2).
+pub const INPUTS_MAX: usize = 256;
+/// Most outputs of a transfer (L-2). A coinbase has one output for each paid validator instead.
+pub const OUTPUTS_MAX: usize = 256;
+/// Longest memo, in bytes (L-2).
+pub const MEMO_BYTES_MAX: usize = 80;
+/// Smallest amount of an output, in units (L-4).
+pub const DUST_UNITS: u64 = 546;
+/// Smallest fee of a transfer, in units (L-5).
+pub const FEE_UNITS_MIN: u64 = 1_000;
+/// Smallest fee rate, in units for each byte of the encoded transaction (L-5).
+pub const FEE_UNITS_PER_BYTE_MIN: u64 = 1;
+/// Smallest bond, in units: the Bronze tier (L-8).
+pub const BOND_UNITS_MIN: u64 = 1_000 * crate::amount::UNITS_PER_TIME;
+
+/// Most transfers in a block (B-4).
+pub const BLOCK_TRANSACTIONS_MAX: usize = 20_000;
+/// Largest sum of encoded transfers in a block, in bytes (B-4).
+pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most validators with a vote in one epoch (V-1).
+pub const VALIDATORS_MAX: usize = 1_024;
+
+/// Largest gossip message, in bytes (N-8). gossipsub compares its own limit with the whole read
+/// buffer, so its limit is 16 KiB above this one.
+pub const GOSSIP_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+/// Most transactions in one gossiped batch (N-3).
+pub const GOSSIP_TRANSACTIONS_MAX: usize = 1_024;
+/// Largest sum of encoded transactions that a node puts into one gossiped batch, in bytes (N-3).
+pub const GOSSIP_TRANSACTIONS_BYTES_TARGET: usize = 128 * 1024;
+/// Most transactions named by one batch of finality votes (F-2).
+pub const VOTES_PER_BATCH_MAX: usize = 4_096;
+/// Most transactions named by one sampling query (S-1).
+pub const QUERY_TXIDS_MAX: usize = 4_096;
+/// Most bodies asked for in one request (N-5).
+pub const REQUEST_TRANSACTIONS_MAX: usize = 1_024;
+/// Most transactions whose votes are asked for in one request (N-5).
+pub const REQUEST_CERTIFICATES_MAX: usize = 1_024;
+/// Most blocks asked for in one request (N-5).
+pub const REQUEST_BLOCKS_MAX: usize = 128;
+/// Largest response body, in bytes (N-8).
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest request body, in bytes (N-8).
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// Most addresses in a masternode announcement (N-4).
+pub const ANNOUNCED_ADDRESSES_MAX: usize = 8;
+/// Longest announced peer id, in bytes (N-4).
+pub const PEER_ID_BYTES_MAX: usize = 64;
+/// Longest announced multiaddr, in bytes (N-4).
+pub const ANNOUNCED_ADDRESS_BYTES_MAX: usize = 128;
+
+/// Most rounds above the current one of which proposals and block votes are kept.
+pub const ROUNDS_AHEAD_MAX: u32 = 16;
+
+/// Most conflicting spends kept for one outpoint (P-3).
+pub const SPENDS_PER_OUTPOINT_MAX: usize = 2;
+
+const _: () = assert!(
+    BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 200 < GOSSIP_BYTES_MAX,
+    "a compact proposal fits a gossip message"
+);
+const _: () = assert!(VOTES_PER_BATCH_MAX * 32 + 1024 < GOSSIP_BYTES_MAX);
+const _: () = assert!(QUERY_TXIDS_MAX * 32 + 1024 <= REQUEST_BYTES_MAX);
+const _: () = assert!(GOSSIP_TRANSACTIONS_BYTES_TARGET + TRANSACTION_BYTES_MAX < GOSSIP_BYTES_MAX);
+const _: () = assert!(BLOCK_BYTES_MAX + 1024 * 1024 < RESPONSE_BYTES_MAX, "any block fits a response");
+const _: () = assert!(VALIDATORS_MAX <= crate::validator::ValidatorIndex::MAX as usize, "a validator has an index");

@@ -1,0 +1,298 @@
+//! What is asked of peers, and what they ask (`SPEC.md` N-20…N-23). Gossip may be lost; everything
+//! that matters can be asked for again.
+
+use super::admission::From;
+use super::api::{Ask, Destination, Effect, Offence, Reply, ReplyTag, Request, Response, Time};
+use super::pool::Stage;
+use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
+use crate::bounds::{QUERY_TXIDS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX};
+use crate::codec::encoded_len;
+use crate::hash::Txid;
+use crate::keys::Verified;
+use crate::ledger::Unavailable;
+use crate::transaction::Transaction;
+use crate::wire::{Answer, CertificatesRequest, Opinion, TransactionsRequest};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// How long gossip may take to bring a body before it is asked for, in milliseconds.
+pub(super) const GOSSIP_GRACE_MS: u64 = 50;
+/// Pause before a body is asked for again, of another peer, in milliseconds.
+const BODY_RETRY_MS: u64 = 500;
+/// How often a body is asked for.
+const BODY_TRIES_MAX: u32 = 10;
+/// Most bodies that are wanted at once; further ones are not asked for until they matter again.
+const WANTED_MAX: usize = 16_384;
+/// How long a vote may wait for its quorum before votes are asked for, in milliseconds.
+const WATCH_MS: u64 = 400;
+/// Room that a response leaves for its own framing, in bytes.
+const RESPONSE_MARGIN_BYTES: usize = 1024;
+
+/// Why a request was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A poll.
+    Poll,
+    /// Bodies that are wanted.
+    Bodies(BTreeSet<Txid>),
+    /// Votes for transactions that wait for a quorum.
+    Certificates,
+    /// Blocks to catch up.
+    Blocks,
+    /// The height and round of a peer.
+    Status,
+}
+
+#[derive(Debug)]
+struct Want {
+    from: From,
+    at: Time,
+    tries: u32,
+}
+
+/// Requests on the way, and what is still to be asked.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    next: u64,
+    pending: BTreeMap<RequestId, Purpose>,
+    wanted: BTreeMap<Txid, Want>,
+    due: BTreeSet<(Time, Txid)>,
+    watched: BTreeSet<(Time, Txid)>,
+    certificates_asked: bool,
+}
+
+impl Requests {
+    pub fn next(&mut self, purpose: Purpose) -> RequestId {
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.pending.insert(id, purpose);
+        id
+    }
+
+    pub fn forget(&mut self, id: RequestId) {
+        self.pending.remove(&id);
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        let watched = self.watched.first().filter(|_| !self.certificates_asked);
+        earlier(self.due.first().map(|(at, _)| *at), watched.map(|(at, _)| *at))
+    }
+
+    pub fn no_longer_wanted(&mut self, txid: &Txid) {
+        if let Some(want) = self.wanted.remove(txid) {
+            self.due.remove(&(want.at, *txid));
+        }
+    }
+
+    /// Looks after a transaction that this node voted for until it is final.
+    pub fn watch(&mut self, txid: Txid, now: Time) {
+        self.watched.insert((now.plus_ms(WATCH_MS), txid));
+    }
+
+    fn want(&mut self, txid: Txid, from: From, at: Time, room: usize) {
+        let full = self.wanted.len() >= room;
+        match self.wanted.get_mut(&txid) {
+            Some(want) if want.at > at => {
+                self.due.remove(&(want.at, txid));
+                want.at = at;
+                want.from = from.or(want.from);
+            }
+            Some(_) => return,
+            None if full => return,
+            None => {
+                self.wanted.insert(txid, Want { from, at, tries: 0 });
+            }
+        }
+        self.due.insert((at, txid));
+    }
+}
+
+impl<L: Ledger> Engine<L> {
+    /// Asks for a body at `at`, of `from` first.
+    pub(super) fn want(&mut self, txid: Txid, from: From, at: Time) {
+        self.requests.want(txid, from, at, WANTED_MAX);
+    }
+
+    /// Asks for a body that a proposal of this height needs, at once; there is always room for
+    /// these, whatever strangers made this node want: proposals are few.
+    pub(super) fn want_for_proposal(&mut self, txid: Txid, from: From, now: Time) {
+        self.requests.want(txid, from, now, usize::MAX);
+    }
+
+    /// Sends the requests that are due.
+    pub(super) fn run_requests(&mut self, cx: &mut Cx<'_>) {
+        self.ask_bodies(cx);
+        self.ask_certificates(cx);
+        self.run_status(cx);
+    }
+
+    fn ask_bodies(&mut self, cx: &mut Cx<'_>) {
+        let mut by_peer: BTreeMap<From, Vec<Txid>> = BTreeMap::new();
+        while let Some((at, txid)) = self.requests.due.first().copied()
+            && at <= cx.now
+        {
+            self.requests.due.remove(&(at, txid));
+            let Some(want) = self.requests.wanted.get_mut(&txid) else { continue };
+            if want.tries >= BODY_TRIES_MAX || self.pool.contains(&txid) {
+                self.requests.wanted.remove(&txid);
+                continue;
+            }
+            want.tries += 1;
+            want.at = cx.now.plus_ms(BODY_RETRY_MS);
+            self.requests.due.insert((want.at, txid));
+            by_peer.entry(want.from.take()).or_default().push(txid);
+        }
+        for (from, txids) in by_peer {
+            for chunk in txids.chunks(REQUEST_TRANSACTIONS_MAX) {
+                let id = self.requests.next(Purpose::Bodies(chunk.iter().copied().collect()));
+                let to = from.map_or(Destination::Any, Destination::Peer);
+                let request = Request::Transactions(TransactionsRequest { txids: chunk.to_vec() });
+                cx.effect(Effect::Request(id, to, request));
+            }
+        }
+    }
+
+    /// Votes that this node needs and that got lost are asked for.
+    fn ask_certificates(&mut self, cx: &mut Cx<'_>) {
+        if self.requests.certificates_asked {
+            return;
+        }
+        let mut txids = Vec::new();
+        while txids.len() < REQUEST_CERTIFICATES_MAX
+            && let Some((at, txid)) = self.requests.watched.first().copied()
+            && at <= cx.now
+        {
+            self.requests.watched.remove(&(at, txid));
+            if self.pool.get(&txid).is_some_and(|entry| entry.stage < Stage::Final) {
+                self.requests.watch(txid, cx.now);
+                txids.push(txid);
+            }
+        }
+        if !txids.is_empty() {
+            self.request_certificates(txids, Destination::Any, cx);
+        }
+    }
+
+    pub(super) fn request_certificates(&mut self, txids: Vec<Txid>, to: Destination, cx: &mut Cx<'_>) {
+        self.requests.certificates_asked = true;
+        let id = self.requests.next(Purpose::Certificates);
+        cx.effect(Effect::Request(id, to, Request::Certificates(CertificatesRequest { txids })));
+    }
+
+    pub(super) fn on_answered(
+        &mut self,
+        id: RequestId,
+        peer: PeerTag,
+        response: Response,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        let Some(purpose) = self.requests.pending.remove(&id) else { return Ok(()) };
+        match (purpose, response) {
+            (Purpose::Poll, Response::Query(answer)) => self.on_poll_answer(id, peer, Some(answer), cx),
+            (Purpose::Bodies(asked), Response::Transactions(bodies)) => self.on_bodies(peer, &asked, bodies, cx),
+            (Purpose::Certificates, Response::Certificates(batches)) => {
+                self.requests.certificates_asked = false;
+                batches
+                    .into_iter()
+                    .try_for_each(|batch| self.on_vote_batch(Some(peer), Arc::new(batch.into_inner()), cx))
+            }
+            (Purpose::Blocks, Response::Blocks(blocks)) => self.on_blocks(peer, blocks, cx),
+            (Purpose::Status, Response::Status(status)) => self.on_status(peer, status.into_inner(), cx),
+            (purpose, _) => {
+                cx.effect(Effect::Penalty(peer, Offence::InvalidAnswer));
+                self.on_unanswered(id, &purpose, cx)
+            }
+        }
+    }
+
+    pub(super) fn on_failed(&mut self, id: RequestId, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        match self.requests.pending.remove(&id) {
+            Some(purpose) => self.on_unanswered(id, &purpose, cx),
+            None => Ok(()),
+        }
+    }
+
+    fn on_unanswered(&mut self, id: RequestId, purpose: &Purpose, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        match purpose {
+            Purpose::Poll => self.on_poll_answer(id, PeerTag(0), None, cx),
+            Purpose::Certificates => {
+                self.requests.certificates_asked = false;
+                Ok(())
+            }
+            Purpose::Blocks => {
+                self.on_blocks_failed(cx);
+                Ok(())
+            }
+            // Bodies are asked for again when their time comes, the status likewise.
+            Purpose::Bodies(_) | Purpose::Status => Ok(()),
+        }
+    }
+
+    fn on_bodies(
+        &mut self,
+        peer: PeerTag,
+        asked: &BTreeSet<Txid>,
+        bodies: Vec<Verified<Transaction>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        for body in bodies {
+            let txid = body.txid();
+            if !asked.contains(&txid) {
+                cx.effect(Effect::Penalty(peer, Offence::InvalidAnswer));
+                return Ok(());
+            }
+            self.requests.no_longer_wanted(&txid);
+            // Refused or not: what a proposal needs of it is kept.
+            let _ = self.admit(body, true, cx)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_asked(
+        &mut self,
+        peer: PeerTag,
+        tag: ReplyTag,
+        ask: Ask,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        let reply = match ask {
+            Ask::Query(query) => {
+                let txids = query.txids.iter().take(QUERY_TXIDS_MAX);
+                let opinions: Vec<Opinion> = txids.map(|txid| self.opinion(txid)).collect();
+                for (txid, opinion) in query.txids.iter().zip(&opinions) {
+                    if *opinion == Opinion::Unknown && !self.pool.contains(txid) {
+                        self.want(*txid, Some(peer), cx.now.plus_ms(GOSSIP_GRACE_MS));
+                    }
+                }
+                Reply::Query(Answer { opinions })
+            }
+            Ask::Transactions(request) => Reply::Transactions(self.bodies_for(&request.txids)),
+            Ask::Certificates(request) => {
+                let asked = request.txids.get(..REQUEST_CERTIFICATES_MAX).unwrap_or(&request.txids);
+                let mut room = RESPONSE_BYTES_MAX - RESPONSE_MARGIN_BYTES;
+                let fitting = self.batches_of(asked).into_iter().take_while(|batch| {
+                    let fits = room.checked_sub(encoded_len(batch.as_ref()));
+                    room = fits.unwrap_or_default();
+                    fits.is_some()
+                });
+                Reply::Certificates(fitting.collect())
+            }
+            Ask::Status(request) => Reply::Status(self.status_for(&request)),
+        };
+        cx.effect(Effect::Reply(tag, reply));
+        Ok(())
+    }
+
+    fn bodies_for(&self, txids: &[Txid]) -> Vec<Arc<Transaction>> {
+        let mut room = RESPONSE_BYTES_MAX - RESPONSE_MARGIN_BYTES;
+        let found = txids.iter().take(REQUEST_TRANSACTIONS_MAX).filter_map(|txid| self.body(txid));
+        found
+            .take_while(|transaction| {
+                let fits = room.checked_sub(encoded_len(transaction.as_ref()));
+                room = fits.unwrap_or_default();
+                fits.is_some()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! Going on after a restart (`SPEC.md` D-4, D-5, D-12, D-13): the journal's records, in order, bring back every
+//! lock, vote and certificate that a message may have carried away.
+
+use super::api::{Admitted, Effect, Event, Path, Status, Time};
+use super::pool::Stage;
+use super::{Cx, Engine, Ledger, Record, Turn};
+use crate::bft::{Agreement, Event as RoundEvent, Locks};
+use crate::block::{BlockVote, CommittedBlock, Proposal};
+use crate::finality::Phase;
+use crate::hash::Txid;
+use crate::keys::Verified;
+use crate::ledger::{Unavailable, apply_block};
+use crate::validator::Round;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Own part in the agreement on the height in progress, from the journal.
+#[derive(Debug, Default)]
+pub(super) struct RestoredRounds {
+    pub votes: Vec<BlockVote>,
+    pub proposals: Vec<Arc<Proposal>>,
+    pub locks: Locks,
+    pub round: Round,
+}
+
+impl<L: Ledger> Engine<L> {
+    /// Takes one record of the journal. Records must come in the order in which they were appended,
+    /// before [`start`](Self::start); blocks at or below the state's height are passed over.
+    ///
+    /// # Errors
+    /// Storage failed, or the journal holds a block that does not fit.
+    pub fn restore(&mut self, record: Record) -> Result<(), Unavailable> {
+        let mut turn = Turn::default(); // what restoring "sends" was sent long ago
+        let cx = &mut Cx { now: Time(0), turn: &mut turn };
+        match record {
+            Record::Transaction(transaction) => self.restore_transaction(&transaction, cx),
+            Record::Votes(batch) => {
+                self.count_batch(&batch, cx)?;
+                if self.identity.public == Some(batch.voter) && batch.phase == Phase::Prepare {
+                    batch.txids.iter().for_each(|txid| self.restore_accepted(txid));
+                }
+                Ok(())
+            }
+            Record::Locked { epoch, locks } => {
+                if epoch == self.chain.state.epoch {
+                    locks.into_iter().for_each(|(outpoint, txid)| self.voting.lock(outpoint, txid));
+                }
+                Ok(())
+            }
+            Record::Proposal(proposal) => {
+                if proposal.block.header.height == self.next_height() {
+                    self.rounds.restored.proposals.push(proposal);
+                }
+                Ok(())
+            }
+            Record::BlockVote(vote, locks) => {
+                if vote.height == self.next_height() {
+                    let restored = &mut self.rounds.restored;
+                    restored.votes.push(vote);
+                    restored.locks = locks;
+                    restored.round = restored.round.max(vote.round);
+                }
+                Ok(())
+            }
+            Record::Prevotes(height, round, block, proof) => {
+                if height == self.next_height() {
+                    self.rounds.proofs.insert((round, block), proof);
+                }
+                Ok(())
+            }
+            Record::Round(height, round) => {
+                if height == self.next_height() {
+                    self.rounds.restored.round = self.rounds.restored.round.max(round);
+                }
+                Ok(())
+            }
+            Record::Block(block) => self.restore_block(block, cx),
+        }
+    }
+
+    fn restore_transaction(
+        &mut self,
+        transaction: &Arc<crate::transaction::Transaction>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        let txid = transaction.txid();
+        let admitted = self.admit(Verified::by_own_hand(transaction.as_ref().clone()), false, cx)?;
+        if admitted.is_err() {
+            // In a block already, or needed only by a proposal.
+            self.rounds.keep_body(txid, Arc::clone(transaction));
+        } else if let Some(entry) = self.pool.get_mut(&txid) {
+            entry.recorded = true;
+        }
+        Ok(())
+    }
+
+    /// A transaction that this validator voted Prepare for: its locks have records of their own.
+    fn restore_accepted(&mut self, txid: &Txid) {
+        if self.pool.get(txid).is_some_and(|entry| entry.stage < Stage::Accepted) {
+            self.pool.set_stage(txid, Stage::Accepted);
+        }
+    }
+
+    fn restore_block(&mut self, block: Arc<CommittedBlock>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        if block.block.header.height <= self.chain.state.height {
+            return Ok(());
+        }
+        let judged = apply_block(&self.chain.state, &self.identity.params, &self.chain.ledger, &block.block)?;
+        let delta = judged.map_err(|_| Unavailable)?;
+        self.commit_block(block, Arc::new(delta), cx)
+    }
+
+    /// Begins to work after everything was restored.
+    ///
+    /// # Errors
+    /// Storage failed.
+    pub fn start(&mut self, now: Time) -> Result<Turn, Unavailable> {
+        let mut turn = Turn::default();
+        let cx = &mut Cx { now, turn: &mut turn };
+        self.resume_height(cx)?;
+        self.voting.clear_queues();
+        let locked: BTreeSet<Txid> = self.voting.locks().values().copied().collect();
+        locked.iter().for_each(|txid| self.pool.prefer(txid)); // S-10
+        let pooled: Vec<(Txid, Stage)> = self.pool.in_order().map(|(txid, entry)| (*txid, entry.stage)).collect();
+        for (txid, stage) in pooled {
+            if let Some(entry) = self.pool.get_mut(&txid) {
+                entry.admitted_at = now;
+                entry.offer_from = now;
+            }
+            self.announce_restored(&txid, cx);
+            if stage >= Stage::Accepted && stage < Stage::Final {
+                self.requests.watch(txid, now);
+            }
+            if stage >= Stage::Prepared {
+                self.queue_commit(&txid, cx);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Readers learn of a restored transaction as of a new one.
+    fn announce_restored(&self, txid: &Txid, cx: &mut Cx<'_>) {
+        let Some(entry) = self.pool.get(txid) else { return };
+        let conflict = self.pool.conflicts(txid, &entry.transaction).first().copied();
+        let admitted = Admitted { txid: *txid, fee: entry.fee, bytes: entry.bytes, conflict };
+        let (transaction, at) = (Arc::clone(&entry.transaction), cx.now);
+        cx.effect(Effect::Event(Event::Admitted { transaction, admitted, at }));
+        match entry.stage {
+            Stage::Final => cx.status(*txid, Status::Final(Path::Sampled)),
+            Stage::Prepared => cx.status(*txid, Status::Prepared),
+            _ => {}
+        }
+    }
+
+    /// Takes up the height in progress where this validator left it.
+    fn resume_height(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let restored = core::mem::take(&mut self.rounds.restored);
+        let height = self.rounds.height();
+        let due_ms = self.chain.state.time_ms.saturating_add(self.identity.params.block_interval_ms);
+        self.rounds.start_at = cx.now.max(Time(due_ms.saturating_mul(1_000)));
+        if restored.votes.is_empty() && restored.proposals.is_empty() {
+            return Ok(());
+        }
+        let validators = Arc::clone(self.validators());
+        self.rounds.agreement = Agreement::resume(height, validators, self.own_index(), restored.round, restored.locks);
+        for ((round, block), proof) in self.rounds.proofs.clone() {
+            let voters = proof.iter().map(|entry| entry.validator).collect();
+            self.advance(RoundEvent::PrevoteProof { round, block, voters }, cx)?;
+        }
+        for vote in restored.votes {
+            if let Some(index) = self.validators().index_of(&vote.voter) {
+                self.rounds.keep_vote(index, vote);
+                let event = RoundEvent::Vote { round: vote.round, phase: vote.phase, block: vote.block, voter: index };
+                self.advance(event, cx)?;
+            }
+        }
+        // Own proposals come before the start, so that none is made twice.
+        self.rounds.started = true;
+        for proposal in restored.proposals {
+            if self.rounds.height() == height {
+                self.take_candidate(None, proposal, cx)?;
+            }
+        }
+        self.advance(RoundEvent::Start, cx)
+    }
+
+    /// Every record that a restart would still need; the journal may forget all others (D-4).
+    #[must_use]
+    pub fn live_records(&self) -> Vec<Record> {
+        let epoch = self.chain.state.epoch;
+        let mut records = Vec::new();
+        let locks: Vec<_> = self.voting.locks().iter().map(|(outpoint, txid)| (*outpoint, *txid)).collect();
+        if !locks.is_empty() {
+            records.push(Record::Locked { epoch, locks });
+        }
+        let recorded = self.pool.in_order().filter(|(_, entry)| entry.recorded);
+        let mut txids = Vec::new();
+        for (txid, entry) in recorded {
+            txids.push(*txid);
+            records.push(Record::Transaction(Arc::clone(&entry.transaction)));
+        }
+        records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
+        records.extend(self.live_round_records());
+        records
+    }
+
+    fn live_round_records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let Some(public) = self.identity.public else { return records };
+        let own_votes = self.rounds.all_votes().filter(|vote| vote.voter == public);
+        let votes: Vec<Record> =
+            own_votes.map(|vote| Record::BlockVote(*vote, self.rounds.agreement.locks())).collect();
+        if votes.is_empty() && self.rounds.candidates.values().all(|c| c.proposal.proposer != public) {
+            return records;
+        }
+        let mut seen = BTreeSet::new();
+        for candidate in self.rounds.candidates.values() {
+            for txid in &candidate.proposal.block.txids {
+                if !self.pool.contains(txid)
+                    && seen.insert(*txid)
+                    && let Some(body) = self.rounds.body(txid)
+                {
+                    records.push(Record::Transaction(body));
+                }
+            }
+            records.push(Record::Proposal(Arc::clone(&candidate.proposal)));
+        }
+        let height = self.rounds.height();
+        let valid = self.rounds.agreement.locks().valid;
+        let proofs = self.rounds.proofs.keys().chain(valid.iter());
+        records.extend(
+            proofs.map(|(round, block)| Record::Prevotes(height, *round, *block, self.rounds.proof_of(*round, *block))),
+        );
+        records.extend(votes);
+        records.push(Record::Round(self.rounds.height(), self.rounds.round()));
+        records
+    }
+}

@@ -1,0 +1,401 @@
+//! Polls (`SPEC.md` S-10…S-16): asking others what they prefer until it is clear what to vote for.
+//!
+//! Where the set is small (n ≤ 2K) everyone is asked and alpha is the quorum weight; else K slots
+//! are drawn by stake. Each transaction of a poll is settled on its own, as soon as the answers
+//! decide it: one slow validator never holds up a payment that a quorum already prefers.
+
+use super::api::{Destination, Effect, Event, Request, Time};
+use super::pool::Stage;
+use super::requests::Purpose;
+use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
+use crate::bounds::QUERY_TXIDS_MAX;
+use crate::hash::Txid;
+use crate::ledger::Unavailable;
+use crate::snow::{Termination, sample};
+use crate::validator::ValidatorIndex;
+use crate::wire::{Answer, Opinion, Query};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Most polls on the way at once; further ones wait for one to end.
+const POLLS_MAX: usize = 16;
+/// Polls in which nobody objected, after which silence counts as consent to vote (S-13).
+const SILENT_POLLS: u32 = 5;
+/// First polls of a transaction that follow one another without a pause.
+const EAGER_POLLS: u32 = 10;
+/// Pause between later polls of a transaction, in milliseconds.
+const POLL_PAUSE_MS: u64 = 20;
+/// Pause between polls of a transaction that is left to blocks, in milliseconds: proposers should
+/// go on to agree which side of a conflict to propose.
+const GIVEN_UP_PAUSE_MS: u64 = 500;
+/// Pause after a poll that too few answered, in milliseconds; doubles with each, up to 2^4 times.
+const SILENCE_PAUSE_MS: u64 = 10;
+/// Shortest wait for answers, in milliseconds, however fast they usually are.
+const QUERY_TIMEOUT_MS_MIN: u64 = 100;
+/// Successful polls in a row that settle a contested transaction when everyone is asked: one
+/// census has no sampling error; the others only let preferences settle.
+const CENSUS_BETA: u32 = 3;
+/// Failures in a row after which a validator is not asked for a while (S-15).
+const BENCH_FAILURES: u32 = 3;
+/// How long, in milliseconds.
+const BENCH_MS: u64 = 2_000;
+
+/// What the answers to one poll say about one transaction, in votes (slots, or weight).
+#[derive(Debug, Default)]
+struct Ballot {
+    yes: u64,
+    other: BTreeMap<Txid, u64>,
+    invalid: u64,
+    settled: bool,
+}
+
+#[derive(Debug)]
+struct Poll {
+    query: Arc<Query>,
+    ballots: Vec<Ballot>,
+    /// Requests without an answer yet, with the votes that each carries.
+    waiting: BTreeMap<RequestId, (ValidatorIndex, u64)>,
+    open: usize,
+    successful: usize,
+    started: Time,
+    deadline: Time,
+}
+
+/// Failures of one validator to answer.
+#[derive(Debug, Default)]
+struct Bench {
+    failures: u32,
+    until: Time,
+}
+
+/// All polls on the way, and what is to be polled when.
+#[derive(Debug, Default)]
+pub(super) struct Sampling {
+    polls: BTreeMap<u64, Poll>,
+    by_request: BTreeMap<RequestId, u64>,
+    queue: BTreeSet<(Time, Txid)>,
+    bench: BTreeMap<ValidatorIndex, Bench>,
+    next_poll: u64,
+    /// Moving average of answer times, in microseconds.
+    latency_us: u64,
+}
+
+/// How votes are counted: by slots of a sample, or by the weight of all.
+struct Rules {
+    alpha: u64,
+    terminations: Vec<Termination>,
+    /// Votes of everybody together, if everybody is asked.
+    census: Option<u64>,
+}
+
+impl Sampling {
+    pub fn len(&self) -> usize {
+        self.polls.len()
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        let next = if self.polls.len() < POLLS_MAX { self.queue.first().map(|(at, _)| *at) } else { None };
+        earlier(next, self.polls.values().map(|poll| poll.deadline).min())
+    }
+
+    pub fn schedule(&mut self, txid: Txid, at: Time) {
+        self.queue.insert((at, txid));
+    }
+
+    /// Adaptive timeout (S-15): four times the usual answer time.
+    fn timeout_ms(&self, max_ms: u64) -> u64 {
+        (self.latency_us * 4 / 1_000).clamp(QUERY_TIMEOUT_MS_MIN, max_ms.max(QUERY_TIMEOUT_MS_MIN))
+    }
+
+    fn is_benched(&self, validator: ValidatorIndex, now: Time) -> bool {
+        self.bench.get(&validator).is_some_and(|bench| bench.failures >= BENCH_FAILURES && bench.until > now)
+    }
+
+    fn note_answer(&mut self, validator: ValidatorIndex, micros: u64) {
+        self.bench.remove(&validator);
+        self.latency_us = if self.latency_us == 0 { micros } else { (self.latency_us * 7 + micros) / 8 };
+    }
+
+    fn note_failure(&mut self, validator: ValidatorIndex, now: Time) {
+        let bench = self.bench.entry(validator).or_default();
+        bench.failures = bench.failures.saturating_add(1);
+        bench.until = now.plus_ms(BENCH_MS);
+    }
+}
+
+impl<L: Ledger> Engine<L> {
+    fn sampling_rules(&self) -> Rules {
+        let validators = self.validators();
+        let tuning = &self.identity.tuning;
+        if validators.len() <= usize::try_from(tuning.sample_size).unwrap_or(usize::MAX).saturating_mul(2) {
+            let alpha = validators.quorum().0;
+            let terminations = alloc::vec![Termination { alpha_confidence: alpha, beta: CENSUS_BETA }];
+            return Rules { alpha, terminations, census: Some(validators.total().0) };
+        }
+        let alpha = u64::from(tuning.alpha_preference);
+        Rules { alpha, terminations: self.identity.terminations.clone(), census: None }
+    }
+
+    /// Starts the polls that are due, and ends those whose time is up.
+    pub(super) fn run_polls(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let late: Vec<u64> =
+            self.sampling.polls.iter().filter(|(_, poll)| poll.deadline <= cx.now).map(|(id, _)| *id).collect();
+        for id in late {
+            let waiting = self.sampling.polls.get(&id).map(|poll| poll.waiting.clone()).unwrap_or_default();
+            for (request, (validator, _)) in waiting {
+                self.sampling.note_failure(validator, cx.now);
+                self.requests.forget(request);
+            }
+            self.close_poll(id, cx)?;
+        }
+        while self.sampling.polls.len() < POLLS_MAX {
+            let due = self.due_for_polling(cx.now);
+            if due.is_empty() {
+                break;
+            }
+            self.start_poll(due, cx)?;
+        }
+        Ok(())
+    }
+
+    fn due_for_polling(&mut self, now: Time) -> Vec<Txid> {
+        let mut due = Vec::new();
+        while due.len() < QUERY_TXIDS_MAX
+            && let Some((at, txid)) = self.sampling.queue.first().copied()
+            && at <= now
+        {
+            self.sampling.queue.remove(&(at, txid));
+            if let Some(entry) = self.pool.get_mut(&txid)
+                && matches!(entry.stage, Stage::Polling | Stage::GivenUp)
+                && !entry.poll.in_flight
+            {
+                entry.poll.in_flight = true;
+                due.push(txid);
+            }
+        }
+        if self.own_index().is_none() {
+            // Who does not vote need not ask.
+            due.clear();
+        }
+        due
+    }
+
+    fn start_poll(&mut self, txids: Vec<Txid>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let targets = self.poll_targets(cx.now);
+        let query = Arc::new(Query { epoch: self.chain.state.epoch, txids });
+        let id = self.sampling.next_poll;
+        self.sampling.next_poll += 1;
+        let timeout = self.sampling.timeout_ms(self.identity.tuning.query_timeout_ms);
+        let mut poll = Poll {
+            ballots: query.txids.iter().map(|_| Ballot::default()).collect(),
+            open: query.txids.len(),
+            successful: 0,
+            query: Arc::clone(&query),
+            waiting: BTreeMap::new(),
+            started: cx.now,
+            deadline: cx.now.plus_ms(timeout),
+        };
+        let mut own_votes = 0;
+        for (validator, votes) in targets {
+            let Some(key) = self.validators().at(validator).map(|member| member.key) else { continue };
+            if Some(validator) == self.own_index() {
+                own_votes = votes;
+                continue;
+            }
+            let request = self.requests.next(Purpose::Poll);
+            poll.waiting.insert(request, (validator, votes));
+            self.sampling.by_request.insert(request, id);
+            cx.effect(Effect::Request(request, Destination::Validator(key), Request::Query(Arc::clone(&query))));
+        }
+        self.sampling.polls.insert(id, poll);
+        let own: Vec<Opinion> = query.txids.iter().map(|txid| self.opinion(txid)).collect();
+        self.count_answer(id, own_votes, &own, cx)
+    }
+
+    /// Whom to ask, with the votes of each.
+    fn poll_targets(&mut self, now: Time) -> Vec<(ValidatorIndex, u64)> {
+        let validators = Arc::clone(self.validators());
+        let sampling = &self.sampling;
+        if self.sampling_rules().census.is_some() {
+            let all = (0_u16..).zip(validators.members());
+            return all
+                .filter(|(index, _)| !sampling.is_benched(*index, now))
+                .map(|(index, member)| (index, member.weight.0))
+                .collect();
+        }
+        let skip = |index| sampling.is_benched(index, now);
+        let drawn = sample(&validators, self.identity.tuning.sample_size, skip, &mut self.rng);
+        drawn.into_iter().map(|(index, slots)| (index, u64::from(slots))).collect()
+    }
+
+    /// What this node thinks of a transaction (S-10).
+    pub(super) fn opinion(&self, txid: &Txid) -> Opinion {
+        if let Some(entry) = self.pool.get(txid) {
+            if entry.stage >= Stage::Accepted {
+                return Opinion::Preferred;
+            }
+            if entry.stage == Stage::Waiting {
+                return Opinion::Unknown;
+            }
+            let rival = self.locked_rival(&entry.transaction, txid).or_else(|| self.pool.rival(txid));
+            return rival.map_or(Opinion::Preferred, Opinion::Other);
+        }
+        if self.chain.recent_transactions.get(txid).is_some() {
+            return Opinion::Preferred;
+        }
+        self.voting.winner_over(txid).map_or(Opinion::Unknown, Opinion::Other)
+    }
+
+    pub(super) fn on_poll_answer(
+        &mut self,
+        request: RequestId,
+        peer: PeerTag,
+        answer: Option<Answer>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        let Some(id) = self.sampling.by_request.remove(&request) else { return Ok(()) };
+        let Some(poll) = self.sampling.polls.get_mut(&id) else { return Ok(()) };
+        let Some((validator, votes)) = poll.waiting.remove(&request) else { return Ok(()) };
+        let (started, asked) = (poll.started, poll.query.txids.len());
+        match answer {
+            Some(answer) if answer.opinions.len() == asked => {
+                self.sampling.note_answer(validator, cx.now.micros_since(started));
+                self.count_answer(id, votes, &answer.opinions, cx)
+            }
+            Some(_) => {
+                cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
+                self.count_silence(id, cx)
+            }
+            None => {
+                self.sampling.note_failure(validator, cx.now);
+                self.count_silence(id, cx)
+            }
+        }
+    }
+
+    fn count_silence(&mut self, id: u64, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        self.count_answer(id, 0, &[], cx)
+    }
+
+    /// Adds one answer, settles what it decides, and closes the poll if nothing is open.
+    fn count_answer(&mut self, id: u64, votes: u64, opinions: &[Opinion], cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let rules = self.sampling_rules();
+        let Some(poll) = self.sampling.polls.get_mut(&id) else { return Ok(()) };
+        for (ballot, opinion) in poll.ballots.iter_mut().zip(opinions) {
+            match opinion {
+                Opinion::Preferred => ballot.yes += votes,
+                Opinion::Other(other) => *ballot.other.entry(*other).or_default() += votes,
+                Opinion::Invalid => ballot.invalid += votes,
+                Opinion::Unknown => {}
+            }
+        }
+        let all_in = poll.waiting.is_empty();
+        let mut settled = Vec::new();
+        for (ballot, txid) in poll.ballots.iter_mut().zip(&poll.query.txids) {
+            let decided = ballot.yes >= rules.alpha && ballot.other.is_empty();
+            if !ballot.settled && (decided || all_in) {
+                ballot.settled = true;
+                poll.open -= 1;
+                poll.successful += usize::from(ballot.yes >= rules.alpha);
+                settled.push((*txid, core::mem::take(ballot)));
+                ballot.settled = true;
+            }
+        }
+        for (txid, ballot) in settled {
+            self.settle(&txid, &ballot, &rules, cx)?;
+        }
+        if self.sampling.polls.get(&id).is_some_and(|poll| poll.open == 0) {
+            self.close_poll(id, cx)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a poll; what is still open is judged by the answers that came.
+    fn close_poll(&mut self, id: u64, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let Some(poll) = self.sampling.polls.remove(&id) else { return Ok(()) };
+        for request in poll.waiting.keys() {
+            // What is answered later finds no poll, and is passed over.
+            self.sampling.by_request.remove(request);
+        }
+        cx.effect(Effect::Event(Event::Poll {
+            transactions: poll.query.txids.len(),
+            successful: poll.successful,
+            micros: cx.now.micros_since(poll.started),
+        }));
+        let rules = self.sampling_rules();
+        for (txid, ballot) in poll.query.txids.iter().zip(&poll.ballots).filter(|(_, ballot)| !ballot.settled) {
+            self.settle(txid, ballot, &rules, cx)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one transaction's result (S-11, S-12, S-13).
+    fn settle(&mut self, txid: &Txid, ballot: &Ballot, rules: &Rules, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let Some(entry) = self.pool.get_mut(txid) else { return Ok(()) };
+        entry.poll.in_flight = false;
+        if !matches!(entry.stage, Stage::Polling | Stage::GivenUp) {
+            return Ok(());
+        }
+        entry.poll.rounds = entry.poll.rounds.saturating_add(1);
+        entry.poll.opposed |= !ballot.other.is_empty() || ballot.invalid > 0;
+        let success = ballot.yes >= rules.alpha;
+        let confident = if success {
+            entry.poll.successes += 1;
+            entry.poll.confidence.record(ballot.yes, &rules.terminations)
+        } else {
+            entry.poll.successes = 0;
+            entry.poll.confidence.reset();
+            false
+        };
+        let (successes, rounds, opposed) = (entry.poll.successes, entry.poll.rounds, entry.poll.opposed);
+        let transaction = Arc::clone(&entry.transaction);
+        let contested = opposed || !self.pool.conflicts(txid, &transaction).is_empty();
+        self.move_preference(txid, ballot, rules);
+        // S-13; in a census silence means that there is no quorum to vote with either.
+        let consent = !contested && rounds >= SILENT_POLLS && rules.census.is_none();
+        let virtuous = !contested && successes >= self.identity.tuning.beta_virtuous; // S-12
+        if (confident || virtuous || consent) && self.pool.is_preferred(txid) && self.accept(txid, cx) {
+            return Ok(());
+        }
+        let given_up = rounds >= self.identity.tuning.rounds_max; // S-14
+        if given_up {
+            self.pool.set_stage(txid, Stage::GivenUp);
+        }
+        let pause_ms = match (success, rounds) {
+            _ if given_up => GIVEN_UP_PAUSE_MS,
+            (false, _) if ballot.other.is_empty() => SILENCE_PAUSE_MS << rounds.min(4),
+            (_, 0..EAGER_POLLS) => 0,
+            _ => POLL_PAUSE_MS,
+        };
+        self.sampling.schedule(*txid, cx.now.plus_ms(pause_ms));
+        Ok(())
+    }
+
+    /// Moves the preference to what the poll prefers (S-11): alpha votes, or, when everyone was
+    /// asked and a quorum answered without giving either side alpha, the heavier side, and of
+    /// equal ones the smaller txid. So a census never stays split among honest validators.
+    fn move_preference(&mut self, txid: &Txid, ballot: &Ballot, rules: &Rules) {
+        let rivals = ballot.other.iter().filter(|(other, _)| self.pool.contains(other));
+        let best = rivals.max_by_key(|(other, votes)| (**votes, core::cmp::Reverse(**other)));
+        let (other, votes) = best.map_or((*txid, 0), |(other, votes)| (*other, *votes));
+        if ballot.yes >= rules.alpha {
+            self.prefer_unless_locked(txid);
+        } else if votes >= rules.alpha {
+            self.prefer_unless_locked(&other);
+        } else if let Some(total) = rules.census
+            && votes > 0
+            && u128::from(ballot.yes + votes) * 3 > u128::from(total) * 2
+        {
+            let own_side = (ballot.yes, core::cmp::Reverse(*txid)) > (votes, core::cmp::Reverse(other));
+            self.prefer_unless_locked(if own_side { txid } else { &other });
+        }
+    }
+
+    fn prefer_unless_locked(&mut self, txid: &Txid) {
+        let Some(entry) = self.pool.get(txid) else { return };
+        if self.locked_rival(&entry.transaction, txid).is_none() {
+            self.pool.prefer(txid);
+        }
+    }
+}

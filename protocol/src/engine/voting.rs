@@ -1,0 +1,399 @@
+//! Prepare and Commit votes (`SPEC.md` F-1…F-4): locks, batches, certificates.
+
+use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
+use super::pool::{Recent, Stage};
+use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
+use crate::bounds::VOTES_PER_BATCH_MAX;
+use crate::finality::{Certified, Phase, Tally, VoteBatch};
+use crate::hash::Txid;
+use crate::keys::Verified;
+use crate::ledger::Unavailable;
+use crate::transaction::{OutPoint, Transaction};
+use crate::wire::Vote;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Most transactions with votes but without a body here; the oldest is forgotten first, and asked
+/// for again when it matters.
+const EARLY_TALLIES_MAX: usize = 32_768;
+/// Most votes in the batches that these keep alive (32 bytes each, for each validator): a batch for one
+/// unknown transaction may hold 4,096 votes.
+const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
+/// Votes of others that may wait for the next record; when there are more they are made durable at once.
+const DEFERRED_VOTES_MAX: usize = 65_536;
+/// Losers of conflicts that are remembered, to say so when asked.
+const LOSERS_MAX: usize = 16_384;
+/// Least time between two batches of votes for each validator, in milliseconds: each batch costs
+/// every other node one signature check.
+const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
+
+/// Everything about finality votes of the current epoch.
+#[derive(Debug)]
+pub(super) struct Voting {
+    tallies: ByTxid<Tally>,
+    /// Transactions with votes but without a body, oldest first.
+    early: VecDeque<(Txid, usize)>,
+    /// Votes in the batches that these keep alive, a batch counted once for each.
+    early_votes: usize,
+    /// Outpoints that this validator locked in this epoch (F-1).
+    locks: BTreeMap<OutPoint, Txid>,
+    prepare: Vec<Txid>,
+    commit: Vec<Txid>,
+    last_flush: Time,
+    interval_ms: u64,
+    losers: Recent<Txid, Txid>,
+    /// Votes of others that are not durable yet, oldest first.
+    deferred: Vec<Arc<VoteBatch>>,
+    /// How many votes these batches hold.
+    deferred_votes: usize,
+}
+
+impl Voting {
+    pub const fn new() -> Self {
+        Self {
+            tallies: BTreeMap::new(),
+            early: VecDeque::new(),
+            early_votes: 0,
+            locks: BTreeMap::new(),
+            prepare: Vec::new(),
+            commit: Vec::new(),
+            last_flush: Time(0),
+            interval_ms: 0,
+            losers: Recent::new(LOSERS_MAX),
+            deferred: Vec::new(),
+            deferred_votes: 0,
+        }
+    }
+
+    pub fn tally(&self, txid: &Txid) -> Option<&Tally> {
+        self.tallies.get(txid)
+    }
+
+    /// Who won against a transaction that lost.
+    pub fn winner_over(&self, txid: &Txid) -> Option<Txid> {
+        self.losers.get(txid).copied()
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        let waiting = !self.prepare.is_empty() || !self.commit.is_empty();
+        waiting.then(|| self.last_flush.plus_ms(self.interval_ms))
+    }
+
+    pub const fn locks(&self) -> &BTreeMap<OutPoint, Txid> {
+        &self.locks
+    }
+
+    /// Locks an outpoint (F-1): never twice to different transactions within an epoch.
+    pub fn lock(&mut self, outpoint: OutPoint, txid: Txid) {
+        self.locks.entry(outpoint).or_insert(txid);
+    }
+
+    /// Forgets what a committed transaction no longer needs: its votes, and locks on what it spent.
+    pub fn settle(&mut self, txid: &Txid, transaction: &Transaction) {
+        self.tallies.remove(txid);
+        for input in &transaction.body.inputs {
+            self.locks.remove(input);
+        }
+    }
+
+    /// A transaction leaves the pool without a block: its votes, if any, are kept like those of
+    /// one whose body never came.
+    pub fn leave_pool(&mut self, txid: Txid) {
+        if self.tallies.contains_key(&txid) {
+            self.early.push_back((txid, 0));
+        }
+    }
+
+    /// Drops the votes that a restart queued: [`Engine::start`] queues those that are still due.
+    pub fn clear_queues(&mut self) {
+        self.prepare.clear();
+        self.commit.clear();
+    }
+
+    pub fn note_loser(&mut self, txid: Txid, winner: Txid) {
+        self.losers.insert(txid, winner);
+    }
+}
+
+impl<L: Ledger> Engine<L> {
+    /// What an input of `transaction` is locked to, if to another transaction (F-1).
+    pub(super) fn locked_rival(&self, transaction: &Transaction, txid: &Txid) -> Option<Txid> {
+        let locks = self.voting.locks();
+        transaction.body.inputs.iter().find_map(|input| locks.get(input).filter(|other| *other != txid).copied())
+    }
+
+    /// Locks all inputs of a pooled transaction to it, durably; says whether that was possible.
+    pub(super) fn lock_inputs(&mut self, txid: &Txid, transaction: &Transaction, cx: &mut Cx<'_>) -> bool {
+        if self.locked_rival(transaction, txid).is_some() {
+            return false;
+        }
+        let fresh: Vec<(OutPoint, Txid)> = transaction
+            .body
+            .inputs
+            .iter()
+            .filter(|input| !self.voting.locks().contains_key(input))
+            .map(|input| (*input, *txid))
+            .collect();
+        for (outpoint, txid) in &fresh {
+            self.voting.lock(*outpoint, *txid);
+        }
+        // What is locked is what this node prefers and says so (S-10), whoever asked for the lock.
+        self.pool.prefer(txid);
+        if !fresh.is_empty() {
+            cx.record(Record::Locked { epoch: self.chain.state.epoch, locks: fresh });
+        }
+        true
+    }
+
+    /// The journal must hold the body of what is voted for.
+    pub(super) fn record_body(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        if let Some(entry) = self.pool.get_mut(txid)
+            && !entry.recorded
+        {
+            entry.recorded = true;
+            cx.record(Record::Transaction(Arc::clone(&entry.transaction)));
+        }
+    }
+
+    /// Sampling decided for a transaction: lock its inputs and vote Prepare (F-1). Says whether
+    /// that was possible.
+    pub(super) fn accept(&mut self, txid: &Txid, cx: &mut Cx<'_>) -> bool {
+        let backlog = self.pool.at_stage(Stage::Accepted)
+            + self.pool.at_stage(Stage::Prepared)
+            + self.pool.at_stage(Stage::Final);
+        let Some(entry) = self.pool.get(txid) else { return false };
+        let transaction = Arc::clone(&entry.transaction);
+        if backlog >= self.identity.tuning.backlog_max || self.voting_key().is_none() {
+            return false; // P-6
+        }
+        self.record_body(txid, cx);
+        if !self.lock_inputs(txid, &transaction, cx) {
+            return false;
+        }
+        self.pool.set_stage(txid, Stage::Accepted);
+        self.voting.prepare.push(*txid);
+        self.requests.watch(*txid, cx.now);
+        true
+    }
+
+    /// Signs and sends the votes that wait, unless the last ones left a moment ago.
+    pub(super) fn flush_votes(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        // Counting an own Prepare may complete a certificate and so queue a Commit: same turn.
+        while self.voting.deadline().is_some_and(|at| at <= cx.now) {
+            let mut prepare = core::mem::take(&mut self.voting.prepare);
+            let mut commit = core::mem::take(&mut self.voting.commit);
+            // What was decided meanwhile needs no more votes.
+            prepare.retain(|txid| self.pool.contains(txid));
+            commit.retain(|txid| self.pool.contains(txid));
+            let count = prepare.len().max(commit.len());
+            self.cast(Phase::Prepare, prepare, cx)?;
+            self.cast(Phase::Commit, commit, cx)?;
+            self.adapt_interval(count);
+            self.voting.last_flush = cx.now;
+        }
+        Ok(())
+    }
+
+    /// Many votes at a time: wait longer for company. Few: hurry.
+    fn adapt_interval(&mut self, count: usize) {
+        let members = u64::try_from(self.validators().len()).unwrap_or(u64::MAX);
+        let most = self.identity.tuning.vote_interval_ms;
+        let least = members.saturating_mul(VOTE_INTERVAL_MS_PER_VALIDATOR).min(most);
+        let now = self.voting.interval_ms.max(least);
+        self.voting.interval_ms = match count {
+            0..=4 => (now / 2).max(least),
+            5..=15 => now,
+            _ => (now * 2).clamp(1, most.max(1)),
+        };
+    }
+
+    fn cast(&mut self, phase: Phase, txids: Vec<Txid>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        for chunk in txids.chunks(VOTES_PER_BATCH_MAX) {
+            let (epoch, genesis) = (self.chain.state.epoch, self.identity.genesis);
+            let Some(key) = self.voting_key() else { return Ok(()) };
+            let batch = Arc::new(VoteBatch::sign(epoch, phase, chunk.to_vec(), key, &genesis));
+            cx.record(Record::Votes(Arc::clone(&batch)));
+            cx.effect(Effect::PublishVote(Vote::Finality(batch.as_ref().clone())));
+            self.count_batch(&batch, cx)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_votes(
+        &mut self,
+        peer: PeerTag,
+        votes: Vec<Verified<Vote>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        for vote in votes {
+            match vote.into_inner() {
+                Vote::Finality(batch) => self.on_vote_batch(Some(peer), Arc::new(batch), cx)?,
+                Vote::Block(vote) => self.on_block_vote(Some(peer), vote, cx)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a batch whose signature was checked; keeps it if it taught anything.
+    pub(super) fn on_vote_batch(
+        &mut self,
+        peer: super::admission::From,
+        batch: Arc<VoteBatch>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
+        if !batch.has_valid_size() {
+            if let Some(peer) = peer {
+                cx.effect(Effect::Penalty(peer, Offence::InvalidVote));
+            }
+            return Ok(());
+        }
+        if batch.epoch != self.chain.state.epoch || self.validators().index_of(&batch.voter).is_none() {
+            return Ok(());
+        }
+        for txid in &batch.txids {
+            let settled = self.chain.recent_transactions.get(txid).is_some();
+            if !settled && !self.pool.contains(txid) {
+                self.want(*txid, peer, cx.now.plus_ms(super::requests::GOSSIP_GRACE_MS));
+            }
+        }
+        let counted = self.count_batch(&batch, cx)?;
+        if counted && self.voting_key().is_some() {
+            self.voting.deferred_votes += batch.txids.len();
+            self.voting.deferred.push(batch);
+        }
+        Ok(())
+    }
+
+    /// Makes the votes of others durable together with the next record (D-12): in time for the own
+    /// Commit vote that rests on them, without a commit of their own. Those of settled transactions
+    /// are needed no more.
+    pub(super) fn record_deferred(&mut self, turn: &mut Turn) {
+        if turn.is_volatile() && self.voting.deferred_votes < DEFERRED_VOTES_MAX {
+            return;
+        }
+        self.voting.deferred_votes = 0;
+        let deferred = core::mem::take(&mut self.voting.deferred);
+        let live = |batch: &Arc<VoteBatch>| batch.txids.iter().any(|txid| self.voting.tally(txid).is_some());
+        turn.record_first(deferred.into_iter().filter(live).map(Record::Votes));
+    }
+
+    /// Counts every vote of a batch; says whether any was new.
+    pub(super) fn count_batch(&mut self, batch: &Arc<VoteBatch>, cx: &mut Cx<'_>) -> Result<bool, Unavailable> {
+        let validators = Arc::clone(self.validators());
+        let mut counted = false;
+        for txid in &batch.txids {
+            if self.chain.recent_transactions.get(txid).is_some() {
+                continue;
+            }
+            if !self.voting.tallies.contains_key(txid) && !self.pool.contains(txid) {
+                self.remember_early(*txid, batch.txids.len());
+            }
+            let certified = self.voting.tallies.entry(*txid).or_default().count(batch, &validators);
+            counted |= certified != Certified::Ignored;
+            if certified == Certified::Now {
+                self.on_certified(txid, batch.phase, cx)?;
+            }
+        }
+        Ok(counted)
+    }
+
+    /// Each early tally keeps the batch that it came in alive, whatever else that batch holds.
+    fn remember_early(&mut self, txid: Txid, batch_votes: usize) {
+        self.voting.early.push_back((txid, batch_votes));
+        self.voting.early_votes += batch_votes;
+        while (self.voting.early.len() > EARLY_TALLIES_MAX || self.voting.early_votes > EARLY_VOTES_MAX)
+            && let Some((oldest, votes)) = self.voting.early.pop_front()
+        {
+            self.voting.early_votes -= votes;
+            if !self.pool.contains(&oldest) {
+                self.voting.tallies.remove(&oldest);
+            }
+        }
+    }
+
+    /// Votes may come before the body: what they certify takes effect when it is here.
+    pub(super) fn count_early_votes(&mut self, txid: &Txid, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        for phase in [Phase::Prepare, Phase::Commit] {
+            if self.is_certified(txid, phase) {
+                self.on_certified(txid, phase, cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a certificate of `phase` is at hand.
+    pub(super) fn is_certified(&self, txid: &Txid, phase: Phase) -> bool {
+        self.voting.tally(txid).is_some_and(|tally| self.validators().is_quorum(tally.weight(phase)))
+    }
+
+    /// Whether a certificate of either phase is at hand. One of Commit votes is proof that honest
+    /// validators hold one of Prepare votes (F-4).
+    pub(super) fn has_certificate(&self, txid: &Txid) -> bool {
+        self.is_certified(txid, Phase::Prepare) || self.is_certified(txid, Phase::Commit)
+    }
+
+    fn on_certified(&mut self, txid: &Txid, phase: Phase, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let Some(stage) = self.pool.get(txid).map(|entry| entry.stage) else { return Ok(()) };
+        match phase {
+            Phase::Prepare if stage < Stage::Prepared => self.on_prepared(txid, cx),
+            Phase::Commit if stage < Stage::Final => self.on_final(txid, Path::Sampled, cx)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A prepare certificate is there: vote Commit (F-4), whatever this node preferred.
+    fn on_prepared(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        self.pool.set_stage(txid, Stage::Prepared);
+        self.pool.prefer(txid);
+        cx.status(*txid, Status::Prepared);
+        self.queue_commit(txid, cx);
+        self.wake_proposal(cx.now);
+    }
+
+    /// Queues the Commit vote for a transaction that has a prepare certificate, unless it was cast.
+    pub(super) fn queue_commit(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        let Some(public) = self.identity.public else { return };
+        if self.voting_key().is_none()
+            || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, &public))
+        {
+            return;
+        }
+        self.record_body(txid, cx);
+        self.voting.commit.push(*txid);
+        self.requests.watch(*txid, cx.now);
+    }
+
+    /// A finality certificate is there: conflicting transactions have lost (F-4).
+    pub(super) fn on_final(&mut self, txid: &Txid, path: Path, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        self.pool.set_stage(txid, Stage::Final);
+        cx.status(*txid, Status::Final(path));
+        self.reject_rivals(txid, cx);
+        let children = self.pool.get(txid).map(|entry| entry.children.clone()).unwrap_or_default();
+        self.release_children(&children, cx);
+        Ok(())
+    }
+
+    pub(super) fn reject_rivals(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        let Some(transaction) = self.pool.get(txid).map(|entry| Arc::clone(&entry.transaction)) else { return };
+        for rival in self.pool.conflicts(txid, &transaction) {
+            self.voting.note_loser(rival, *txid);
+            self.drop_family(&rival, &RejectReason::Conflict(*txid), cx);
+        }
+    }
+
+    /// Vote batches that cover any of `txids`, each once.
+    pub(super) fn batches_of(&self, txids: &[Txid]) -> Vec<Arc<VoteBatch>> {
+        let mut found: BTreeMap<*const VoteBatch, Arc<VoteBatch>> = BTreeMap::new();
+        let mut batches = Vec::new();
+        for tally in txids.iter().filter_map(|txid| self.voting.tally(txid)) {
+            for batch in tally.batches(Phase::Prepare).chain(tally.batches(Phase::Commit)) {
+                if found.insert(Arc::as_ptr(batch), Arc::clone(batch)).is_none() {
+                    batches.push(Arc::clone(batch));
+                }
+            }
+        }
+        batches
+    }
+}

@@ -1,0 +1,364 @@
+//! One engine among four validators of equal weight, whose other three are played by the test.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use timecoin_protocol::address::{NetworkKind, Owner};
+use timecoin_protocol::amount::Amount;
+use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Proposal};
+use timecoin_protocol::engine::{
+    Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, PeerTag, Record, Reply, ReplyTag, Request,
+    RequestId, Response, Source, Time, Tuning, Turn,
+};
+use timecoin_protocol::finality::{Phase, VoteBatch};
+use timecoin_protocol::genesis::{Genesis, Params};
+use timecoin_protocol::hash::{BlockHash, Txid};
+use timecoin_protocol::keys::{SecretKey, Verified};
+use timecoin_protocol::ledger::{BlockDelta, Unavailable, UtxoSet, build_block, genesis_state};
+use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
+use timecoin_protocol::validator::{Epoch, Height, Round, ValidatorIndex};
+use timecoin_protocol::wire::{Answer, Opinion, StatusRequest, StatusResponse, Vote};
+
+pub const COIN: u64 = 1_000_000_000;
+pub const FEE: u64 = 20_000;
+pub const COINS: usize = 80;
+pub const VALIDATORS: usize = 4;
+const START_MS: u64 = 1_700_000_000_000;
+
+/// A UTXO set in memory.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    utxos: BTreeMap<OutPoint, Utxo>,
+    heights: BTreeMap<Txid, Height>,
+}
+
+impl UtxoSet for Memory {
+    fn utxo(&self, outpoint: &OutPoint) -> Result<Option<Utxo>, Unavailable> {
+        Ok(self.utxos.get(outpoint).copied())
+    }
+}
+
+impl Ledger for Memory {
+    fn push(&mut self, delta: &Arc<BlockDelta>) {
+        for (outpoint, _) in &delta.spent {
+            self.utxos.remove(outpoint);
+        }
+        self.utxos.extend(delta.created.iter().copied());
+        self.heights.extend(delta.txids.iter().map(|txid| (*txid, delta.state.height)));
+    }
+
+    fn committed_at(&self, txid: &Txid) -> Result<Option<Height>, Unavailable> {
+        Ok(self.heights.get(txid).copied())
+    }
+}
+
+/// What survives a restart.
+#[derive(Debug, Default)]
+pub struct Disk(pub Vec<Record>);
+
+impl Journal for Disk {
+    type Error = Infallible;
+
+    fn append(&mut self, records: &[Record]) -> Result<(), Infallible> {
+        self.0.extend_from_slice(records);
+        Ok(())
+    }
+}
+
+pub fn wallet(n: usize) -> SecretKey {
+    let mut seed = [2; 32];
+    seed[..8].copy_from_slice(&n.to_le_bytes());
+    SecretKey::from_seed(&seed)
+}
+
+/// Validator keys, in the order of the set.
+pub fn keys() -> Vec<SecretKey> {
+    let mut keys: Vec<_> = (1..=4_u8).map(|n| SecretKey::from_seed(&[0x40 + n; 32])).collect();
+    keys.sort_by_key(SecretKey::public);
+    keys
+}
+
+pub fn genesis() -> Genesis {
+    let bonds = keys().into_iter().map(|key| {
+        let lock = Lock::Bond { validator: key.public(), owner: Owner::from(&key.public()) };
+        Output { amount: Amount(100_000_000_000), lock }
+    });
+    let coins =
+        (0..COINS).map(|n| Output { amount: Amount(COIN), lock: Lock::Address(Owner::from(&wallet(n).public())) });
+    Genesis {
+        name: "engine tests".into(),
+        network: NetworkKind::Devnet,
+        time_ms: START_MS,
+        params: Params { block_interval_ms: 1_000, block_reward_units: 10_000_000_000, unbonding_blocks: 5 },
+        outputs: bonds.chain(coins).collect(),
+    }
+}
+
+/// Genesis coin `n`, of `wallet(n)`.
+pub fn coin(n: usize) -> OutPoint {
+    OutPoint { txid: Txid(genesis().hash().0), index: u32::try_from(VALIDATORS + n).unwrap() }
+}
+
+/// A payment of `wallet(owner)` that leaves `fee`.
+pub fn spend(owner: usize, input: OutPoint, amount: u64, fee: u64, memo: &str) -> Transaction {
+    let lock = Lock::Address(Owner::from(&wallet(owner).public()));
+    let outputs = vec![Output { amount: Amount(amount - fee), lock }];
+    let body = TransactionBody { inputs: vec![input], outputs, memo: memo.as_bytes().to_vec() };
+    Transaction::sign(body, &[&wallet(owner)], &genesis().hash())
+}
+
+/// A spend of coin `n`; another memo makes another one.
+pub fn payment(n: usize, memo: &str) -> Transaction {
+    spend(n, coin(n), COIN, FEE, memo)
+}
+
+/// A spend of the only output of `parent`, a payment of `wallet(n)`.
+pub fn child(n: usize, parent: &Transaction) -> Transaction {
+    spend(n, OutPoint { txid: parent.txid(), index: 0 }, parent.body.outputs[0].amount.units(), FEE, "")
+}
+
+pub struct Node {
+    pub me: usize,
+    pub now: Time,
+    pub engine: Engine<Memory>,
+    pub disk: Disk,
+    /// For tests that build on it.
+    pub last_commit: Option<Commit>,
+    tuning: Tuning,
+    tags: u64,
+}
+
+fn engine(me: usize, tuning: &Tuning) -> Engine<Memory> {
+    let genesis = Arc::new(genesis());
+    let ledger = Memory { utxos: genesis.utxos().collect(), heights: BTreeMap::new() };
+    let state = genesis_state(&genesis).unwrap();
+    let config = Config { genesis, key: Some(keys().remove(me)), tuning: tuning.clone(), seed: [7; 32] };
+    Engine::new(config, state, None, ledger)
+}
+
+impl Node {
+    /// Validator `me`, started 100 ms after genesis.
+    pub fn new(me: usize) -> Self {
+        Self::tuned(me, Tuning::default())
+    }
+
+    pub fn tuned(me: usize, tuning: Tuning) -> Self {
+        let now = Time(START_MS * 1_000).plus_ms(100);
+        let mut node =
+            Self { me, now, engine: engine(me, &tuning), disk: Disk::default(), last_commit: None, tuning, tags: 0 };
+        node.start();
+        node
+    }
+
+    fn start(&mut self) -> Vec<Effect> {
+        let mut turn = self.engine.start(self.now).unwrap();
+        self.engine.finish(self.now, &mut turn).unwrap();
+        turn.commit(&mut self.disk).unwrap()
+    }
+
+    /// Dies and comes back with what the journal holds; gives what it says first.
+    pub fn restart(&mut self) -> Vec<Effect> {
+        self.engine = engine(self.me, &self.tuning);
+        for record in self.disk.0.clone() {
+            self.engine.restore(record).unwrap();
+        }
+        self.start()
+    }
+
+    /// D-4: the journal keeps blocks and what is still live.
+    pub fn compact(&mut self) {
+        let live = self.engine.live_records();
+        self.disk.0.retain(|record| matches!(record, Record::Block(_)));
+        self.disk.0.extend(live);
+    }
+
+    pub fn turn(&mut self, inputs: Vec<Input>) -> Vec<Effect> {
+        let mut turn = Turn::default();
+        for input in inputs {
+            self.engine.step(self.now, input, &mut turn).unwrap();
+        }
+        self.engine.finish(self.now, &mut turn).unwrap();
+        turn.commit(&mut self.disk).unwrap()
+    }
+
+    /// Lets time pass, with a turn at each deadline.
+    pub fn pass_ms(&mut self, millis: u64) -> Vec<Effect> {
+        let end = self.now.plus_ms(millis);
+        let mut effects = Vec::new();
+        for _ in 0..10_000 {
+            match self.engine.deadline() {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                _ => {
+                    self.now = end;
+                    effects.extend(self.turn(vec![Input::Wake]));
+                    return effects;
+                }
+            }
+            effects.extend(self.turn(vec![Input::Wake]));
+        }
+        panic!("the engine never sleeps: its deadline is {:?}, now is {:?}", self.engine.deadline(), self.now);
+    }
+
+    /// To the instant at which the first height begins.
+    pub fn begin_height(&mut self) -> Vec<Effect> {
+        self.pass_ms(900)
+    }
+
+    pub fn gossip(&mut self, transactions: &[Transaction]) -> Vec<Effect> {
+        self.tags += 1;
+        let bodies = transactions.iter().cloned().map(Verified::by_own_hand).collect();
+        self.turn(vec![Input::Transactions(Source::Gossip(PeerTag(9), GossipTag(self.tags)), bodies)])
+    }
+
+    pub fn submit(&mut self, transaction: &Transaction) -> Vec<Effect> {
+        self.tags += 1;
+        let source = Source::Local(ReplyTag(self.tags));
+        self.turn(vec![Input::Transactions(source, vec![Verified::by_own_hand(transaction.clone())])])
+    }
+
+    pub fn ask(&mut self, ask: Ask) -> (Option<Reply>, Vec<Effect>) {
+        self.tags += 1;
+        let mut effects = self.turn(vec![Input::Asked(PeerTag(8), ReplyTag(self.tags), ask)]);
+        let at = effects.iter().position(|effect| matches!(effect, Effect::Reply(..)));
+        let reply = at.map(|at| effects.remove(at)).and_then(|effect| match effect {
+            Effect::Reply(_, reply) => Some(reply),
+            _ => None,
+        });
+        (reply, effects)
+    }
+
+    pub fn opinion(&mut self, txid: Txid) -> Opinion {
+        let query = timecoin_protocol::wire::Query { epoch: Epoch(0), txids: vec![txid] };
+        match self.ask(Ask::Query(query)).0 {
+            Some(Reply::Query(answer)) => answer.opinions[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn status(&mut self, round: u32) -> StatusResponse {
+        let tip = self.engine.chain_state().height;
+        match self.ask(Ask::Status(StatusRequest { tip, round: Round(round) })).0 {
+            Some(Reply::Status(status)) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The other validators.
+    pub fn others(&self) -> Vec<usize> {
+        (0..VALIDATORS).filter(|index| *index != self.me).collect()
+    }
+
+    /// Votes of the other validators `who` arrive.
+    pub fn votes(&mut self, phase: Phase, txids: &[Txid], who: &[usize]) -> Vec<Effect> {
+        let votes = who.iter().map(|index| {
+            let batch = VoteBatch::sign(Epoch(0), phase, txids.to_vec(), &keys()[*index], &genesis().hash());
+            Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(batch))])
+        });
+        self.turn(votes.collect())
+    }
+
+    pub fn block_votes(
+        &mut self,
+        round: u32,
+        phase: BlockPhase,
+        block: Option<BlockHash>,
+        who: &[usize],
+    ) -> Vec<Effect> {
+        let height = self.engine.chain_state().height.next();
+        let votes = who.iter().map(|index| {
+            let vote = block_vote(height, round, phase, block, *index);
+            Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Block(vote))])
+        });
+        self.turn(votes.collect())
+    }
+
+    pub fn propose(&mut self, proposal: Proposal) -> Vec<Effect> {
+        self.turn(vec![Input::Proposal(PeerTag(9), Box::new(Verified::by_own_hand(proposal)))])
+    }
+
+    /// What the rightful proposer of `round` would propose on top of this node's chain.
+    pub fn proposal(&mut self, round: u32, transactions: &[Transaction], commit: Option<Commit>) -> Proposal {
+        let proposer = keys().remove(self.proposer(round));
+        let state = self.engine.chain_state().clone();
+        let time_ms = self.now.millis();
+        let bodies: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
+        let params = genesis().params;
+        let ledger = self.engine.ledger_mut().clone();
+        let (block, delta) =
+            build_block(&state, &params, &ledger, time_ms, proposer.public(), commit, &bodies).unwrap();
+        let compact = CompactBlock {
+            header: block.header,
+            parent_commit: block.parent_commit,
+            coinbase: block.coinbase,
+            txids: delta.txids,
+        };
+        Proposal::sign(Round(round), None, compact, &proposer, &genesis().hash())
+    }
+
+    /// Whose turn it is at the height in progress.
+    pub fn proposer(&self, round: u32) -> usize {
+        let height = self.engine.chain_state().height.next();
+        let key = self.engine.validators().proposer(height, Round(round)).unwrap().key;
+        keys().iter().position(|own| own.public() == key).unwrap()
+    }
+
+    /// Answers every query among `effects` with `opinion`, for as many polls as follow at once.
+    pub fn answer(&mut self, effects: &[Effect], opinion: impl Fn(&Txid) -> Opinion) -> Vec<Effect> {
+        let mut answered = Vec::new();
+        for (id, request) in requests(effects) {
+            if let Request::Query(query) = request {
+                let opinions = query.txids.iter().map(&opinion).collect();
+                answered.extend(self.turn(vec![Input::Answered(id, PeerTag(9), Response::Query(Answer { opinions }))]));
+            }
+        }
+        answered
+    }
+}
+
+pub fn block_vote(height: Height, round: u32, phase: BlockPhase, block: Option<BlockHash>, who: usize) -> BlockVote {
+    BlockVote::sign(Epoch(0), height, Round(round), phase, block, &keys()[who], &genesis().hash())
+}
+
+/// A commit of `who` for a block.
+pub fn commit(height: Height, round: u32, block: BlockHash, who: &[usize]) -> Commit {
+    let signatures = who.iter().map(|index| CommitSignature {
+        validator: ValidatorIndex::try_from(*index).unwrap(),
+        signature: block_vote(height, round, BlockPhase::Precommit, Some(block), *index).signature,
+    });
+    Commit { height, round: Round(round), block, signatures: signatures.collect() }
+}
+
+pub fn requests(effects: &[Effect]) -> Vec<(RequestId, Request)> {
+    let request = |effect: &Effect| match effect {
+        Effect::Request(id, _, request) => Some((*id, request.clone())),
+        _ => None,
+    };
+    effects.iter().filter_map(request).collect()
+}
+
+/// Transactions that the published votes of `phase` are for.
+pub fn voted(effects: &[Effect], phase: Phase) -> Vec<Txid> {
+    let batches = effects.iter().filter_map(|effect| match effect {
+        Effect::PublishVote(Vote::Finality(batch)) if batch.phase == phase => Some(batch.txids.clone()),
+        _ => None,
+    });
+    batches.flatten().collect()
+}
+
+/// Published block votes.
+pub fn block_votes_of(effects: &[Effect]) -> Vec<BlockVote> {
+    let vote = |effect: &Effect| match effect {
+        Effect::PublishVote(Vote::Block(vote)) => Some(*vote),
+        _ => None,
+    };
+    effects.iter().filter_map(vote).collect()
+}
+
+pub fn proposals_of(effects: &[Effect]) -> Vec<Arc<Proposal>> {
+    let proposal = |effect: &Effect| match effect {
+        Effect::PublishProposal(proposal) => Some(Arc::clone(proposal)),
+        _ => None,
+    };
+    effects.iter().filter_map(proposal).collect()
+}
