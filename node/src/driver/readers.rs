@@ -1,0 +1,121 @@
+//! Keeps what readers see up to date: the pool, outcomes, numbers and news, in the order in which
+//! things happened, and only once they are durable.
+
+use super::consensus::Consensus;
+use super::level::Level;
+use crate::bounds::{GAUGES_INTERVAL_MS, OUTCOMES_MAX};
+use crate::view::{News, Outcome, PoolEntry, View};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use timecoin_protocol::engine::{Admitted, Event, Status, Time};
+use timecoin_protocol::hash::Txid;
+use timecoin_protocol::transaction::Transaction;
+
+/// The only writer of the view's pool, outcomes, state and numbers.
+#[derive(Debug)]
+pub struct Readers {
+    view: Arc<View>,
+    /// Outcomes in the order in which they came, to forget the oldest.
+    finished: VecDeque<Txid>,
+    gauges_at: Time,
+}
+
+impl Readers {
+    /// Writes into `view`.
+    #[must_use]
+    pub const fn new(view: Arc<View>) -> Self {
+        Self { view, finished: VecDeque::new(), gauges_at: Time(0) }
+    }
+
+    /// Shows where consensus stands. Called before the news of the same turn, so that whoever
+    /// hears of a block finds it.
+    pub fn refresh(&mut self, now: Time, consensus: &Consensus, level: &Level) {
+        let (shown, state) = (self.view.state.load(), consensus.engine().chain_state());
+        let moved = shown.hash != state.hash;
+        if moved {
+            self.view.state.store(Arc::new(state.clone()));
+        }
+        if moved || now >= self.gauges_at {
+            self.gauges_at = now.plus_ms(GAUGES_INTERVAL_MS);
+            self.view.gauges.store(Arc::new(consensus.engine().gauges()));
+            let alone = state.validators.len() == 1 && self.is_member(state.validators.members().first());
+            self.view.synced.store(level.is_level(state.height, alone), Ordering::Relaxed);
+        }
+    }
+
+    fn is_member(&self, member: Option<&timecoin_protocol::validator::Validator>) -> bool {
+        member.is_some_and(|member| self.view.validator == Some(member.key))
+    }
+
+    /// Takes one piece of news.
+    pub fn tell(&mut self, event: Event) {
+        match event {
+            Event::Admitted { transaction, admitted, at } => self.admitted(transaction, admitted, at),
+            Event::Status { txid, status, at } => self.status(txid, status, at),
+            Event::Block { block, delta } => {
+                tracing::info!(
+                    height = delta.state.height.0,
+                    hash = %delta.state.hash,
+                    transactions = delta.txids.len(),
+                    "block committed"
+                );
+                self.view.publish(News::Block(block, delta));
+            }
+            Event::Equivocation { validator, height, round } => {
+                tracing::warn!(%validator, %height, %round, "a validator signed messages that contradict each other");
+            }
+            Event::Round { height, round } => tracing::debug!(%height, %round, "round"),
+            Event::Poll { transactions, successful, micros } => {
+                self.view.publish(News::Poll { transactions, successful, micros });
+            }
+        }
+    }
+
+    fn admitted(&self, transaction: Arc<Transaction>, admitted: Admitted, at: Time) {
+        let status = admitted.conflict.map_or(Status::Pending, Status::Contested);
+        let entry = PoolEntry {
+            transaction: Arc::clone(&transaction),
+            admitted: admitted.clone(),
+            admitted_at: at,
+            status,
+            final_at: None,
+        };
+        self.view.pool.insert(admitted.txid, entry);
+        self.view.publish(News::Admitted(transaction, admitted));
+    }
+
+    fn status(&mut self, txid: Txid, status: Status, at: Time) {
+        let known = self.view.pool.get(&txid).map(|entry| (entry.admitted_at, entry.final_at));
+        let (admitted_at, mut final_at) = known.map_or((None, None), |(at, final_at)| (Some(at), final_at));
+        if matches!(status, Status::Final(_)) {
+            final_at.get_or_insert(at);
+        }
+        match status {
+            Status::Committed(_) | Status::Rejected(_) => {
+                // First there, then gone here: a reader finds it in one of them at any moment.
+                self.finish(txid, Outcome { status: status.clone(), admitted_at, final_at });
+                self.view.pool.remove(&txid);
+            }
+            Status::Pending | Status::Contested(_) | Status::Prepared | Status::Final(_) => {
+                if let Some(mut entry) = self.view.pool.get_mut(&txid) {
+                    entry.status = status.clone();
+                    entry.final_at = final_at;
+                }
+            }
+        }
+        self.view.publish(News::Status { txid, status, at, admitted_at });
+    }
+
+    fn finish(&mut self, txid: Txid, outcome: Outcome) {
+        if self.view.outcomes.insert(txid, outcome).is_some() {
+            return;
+        }
+        self.finished.push_back(txid);
+        if self.finished.len() > OUTCOMES_MAX
+            && let Some(oldest) = self.finished.pop_front()
+        {
+            self.view.outcomes.remove(&oldest);
+        }
+    }
+}

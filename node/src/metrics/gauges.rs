@@ -1,0 +1,95 @@
+//! Numbers read from the view each time somebody asks.
+
+use crate::view::View;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use timecoin_protocol::engine::Time;
+
+/// When the process started, under the name that dashboards expect.
+#[derive(Debug)]
+pub struct StartTime(pub Time);
+
+impl Collector for StartTime {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let about = "Seconds since 1970 UTC when the process started";
+        let seconds = ConstGauge::new(self.0.millis() / 1_000);
+        let metric = encoder.encode_descriptor("process_start_time", about, Some(&Unit::Seconds), MetricType::Gauge)?;
+        seconds.encode(metric)
+    }
+}
+
+/// The node's numbers.
+#[derive(Debug)]
+pub struct Gauges {
+    view: Arc<View>,
+}
+
+impl Gauges {
+    /// Gauges over a view.
+    pub const fn new(view: Arc<View>) -> Self {
+        Self { view }
+    }
+
+    /// Name, meaning and value of each.
+    fn values(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let (view, state, gauges) = (&self.view, self.view.state.load(), self.view.gauges.load());
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let peers = view.peers.load();
+        vec![
+            ("block_height", "Height of the last block", state.height.0),
+            ("block_time_milliseconds", "Time of the last block in milliseconds since 1970 UTC", state.time_ms),
+            ("round", "Round of the height in progress", u64::from(gauges.round)),
+            ("epoch", "Epoch of the next block", state.epoch.0),
+            ("validators", "Validators of the epoch", count(state.validators.len())),
+            ("voting_weight_units", "Voting weight of all validators", state.validators.total().0),
+            ("supply_units", "Sum of all unspent outputs", state.supply.0),
+            ("unspent_outputs", "Number of unspent outputs", state.utxo_count),
+            ("pool_transactions", "Transactions in the pool", count(gauges.pool_transactions)),
+            ("pool_bytes", "Bytes of the transactions in the pool", count(gauges.pool_bytes)),
+            ("pool_final_transactions", "Final transactions that wait for a block", count(gauges.pool_final)),
+            ("pool_contested_transactions", "Pool transactions with a conflict", count(gauges.pool_contested)),
+            ("orphan_transactions", "Transactions that wait for unknown inputs", count(gauges.orphans)),
+            ("polls_in_progress", "Sampling polls on the way", count(gauges.polls)),
+            ("peers", "Connected peers", count(peers.len())),
+            ("inbound_peers", "Connected peers that connected to this node", count(inbound(&peers))),
+            ("synced", "1 if the node is level with its peers", u64::from(view.synced.load(Ordering::Relaxed))),
+        ]
+    }
+}
+
+/// What was dropped because a queue was full: name, meaning and number of each.
+fn dropped(view: &View) -> [(&'static str, &'static str, u64); 5] {
+    let overload = &view.overload;
+    [
+        ("dropped_gossip", "Gossiped messages dropped: no verifier had room", overload.gossip.total()),
+        ("dropped_requests", "Peers' requests refused for lack of room", overload.requests.total()),
+        ("dropped_answers", "Answers of peers dropped: no verifier had room", overload.answers.total()),
+        ("dropped_announcements", "Announcements dropped for lack of room", overload.announcements.total()),
+        ("dropped_commands", "Commands that the swarm had no room for", overload.commands.total()),
+    ]
+}
+
+fn inbound(peers: &[crate::network::PeerInfo]) -> usize {
+    peers.iter().filter(|peer| peer.inbound).count()
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        for (name, about, value) in self.values() {
+            let metric = encoder.encode_descriptor(name, about, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)?;
+        }
+        for (name, about, total) in dropped(&self.view) {
+            let metric = encoder.encode_descriptor(name, about, None, MetricType::Counter)?;
+            ConstCounter::new(total).encode(metric)?;
+        }
+        Ok(())
+    }
+}

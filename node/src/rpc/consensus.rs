@@ -1,0 +1,166 @@
+//! Validators ("masternodes"), rounds and quorums.
+
+use super::args::Args;
+use super::context::Context;
+use super::table::{Answer, Handler, Method};
+use crate::view::MasternodeEntry;
+use serde_json::{Value, json};
+use timecoin_protocol::block::CommittedBlock;
+use timecoin_protocol::keys::PublicKey;
+use timecoin_protocol::ledger::ChainState;
+use timecoin_protocol::validator::{Round, Validator, ValidatorSet};
+
+/// The methods of this subject.
+pub const METHODS: &[Method] = &[
+    Method {
+        name: "masternodelist",
+        about: "The validators of this epoch, and where their nodes are, as far as this node was told.",
+        params: &[],
+        result: "list of objects: index, key, weight, tier, share_ppm (millionths of the whole weight), payout, \
+                 peer_id, addresses, announced_ms, connected",
+        errors: &[],
+        example: "[]",
+        unsafe_method: false,
+        handler: Handler::Memory(masternode_list),
+    },
+    Method {
+        name: "masternodestatus",
+        about: "Whether this node is a validator, and whether its votes count.",
+        params: &[],
+        result: "object: validator (its key or null), active (in the set of this epoch), status, index, weight, tier, \
+                 share_ppm, payout, signed_last_block, synced, peer_id",
+        errors: &[],
+        example: "[]",
+        unsafe_method: false,
+        handler: Handler::Storage(masternode_status),
+    },
+    Method {
+        name: "getconsensusinfo",
+        about: "Block agreement now: height in progress, round, proposer, quorum, and the network's fixed rules.",
+        params: &[],
+        result: "object: height, round, epoch, proposer, validators, total_weight, quorum_weight, last_block_time_ms, \
+                 polls, block_interval_ms, block_reward_units, unbonding_blocks",
+        errors: &[],
+        example: "[]",
+        unsafe_method: false,
+        handler: Handler::Memory(consensus_info),
+    },
+];
+
+/// `weight` of `total` in millionths.
+fn share_ppm(weight: u64, total: u64) -> u64 {
+    let share = u128::from(weight) * 1_000_000 / u128::from(total.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+fn member(context: &Context, set: &ValidatorSet, validator: &Validator) -> Value {
+    json!({
+        "index": set.index_of(&validator.key),
+        "key": validator.key,
+        "weight": validator.weight,
+        "tier": validator.weight.tier(),
+        "share_ppm": share_ppm(validator.weight.0, set.total().0),
+        "payout": context.address(&validator.payout),
+    })
+}
+
+fn masternode_list(context: &Context, _: &Args) -> Answer {
+    let set = std::sync::Arc::clone(&context.view.state.load().validators);
+    let peers = context.view.peers.load();
+    let list = set.members().iter().map(|validator| {
+        let announced = context.view.masternodes.get(&validator.key).map(|entry| entry.value().clone());
+        let mut fields = member(context, &set, validator);
+        let own = context.view.validator == Some(validator.key);
+        let is_connected = |entry: &MasternodeEntry| {
+            let peer_id = entry.peer.to_string();
+            own || peers.iter().any(|peer| peer.peer_id == peer_id)
+        };
+        super::shape::extend(
+            &mut fields,
+            json!({
+                "peer_id": announced.as_ref().map(|entry| entry.peer.to_string()),
+                "addresses": announced.as_ref().map(addresses).unwrap_or_default(),
+                "announced_ms": announced.as_ref().map(|entry| entry.announced_ms),
+                "connected": announced.as_ref().map_or(own, is_connected),
+            }),
+        );
+        fields
+    });
+    Ok(list.collect())
+}
+
+fn addresses(entry: &MasternodeEntry) -> Vec<String> {
+    entry.addresses.iter().map(ToString::to_string).collect()
+}
+
+fn masternode_status(context: &Context, _: &Args) -> Answer {
+    let state = context.view.state.load_full();
+    let Some(key) = context.view.validator else {
+        return Ok(own_status(context, None, "this node follows and relays; it has no validator key"));
+    };
+    let place = state.validators.index_of(&key).and_then(|index| state.validators.at(index));
+    let Some(validator) = place else {
+        let text = "the validator key has no bond in the validator set; the set is that of the genesis bonds";
+        return Ok(own_status(context, Some(key), text));
+    };
+    let mut fields = own_status(context, Some(key), "active");
+    super::shape::extend(&mut fields, member(context, &state.validators, validator));
+    let last = if state.height.0 == 0 { None } else { context.view.chain.block(state.height)? };
+    let signed = last.and_then(|block| signed(&block, &state, &key));
+    super::shape::extend(&mut fields, json!({"active": true, "signed_last_block": signed}));
+    Ok(fields)
+}
+
+fn own_status(context: &Context, key: Option<PublicKey>, status: &str) -> Value {
+    json!({
+        "validator": key,
+        "active": false,
+        "status": status,
+        "synced": context.synced(),
+        "peer_id": context.view.peer_id.to_string(),
+    })
+}
+
+/// Whether `key` precommitted the last block; unknown if that block was of an earlier epoch, whose
+/// validators are no longer at hand.
+fn signed(last: &CommittedBlock, state: &ChainState, key: &PublicKey) -> Option<bool> {
+    if last.block.header.epoch != state.epoch {
+        return None;
+    }
+    let index = state.validators.index_of(key)?;
+    Some(last.commit.signatures.iter().any(|signature| signature.validator == index))
+}
+
+fn consensus_info(context: &Context, _: &Args) -> Answer {
+    let (state, gauges) = (context.view.state.load(), context.view.gauges.load());
+    let params = &context.view.genesis.params;
+    let height = state.height.next();
+    // The round is of the last turn; after a block that is not counted yet it starts anew.
+    let round = Round(if gauges.height == state.height.0 { gauges.round } else { 0 });
+    Ok(json!({
+        "height": height,
+        "round": round,
+        "epoch": state.epoch,
+        "proposer": state.validators.proposer(height, round).map(|validator| validator.key),
+        "validators": state.validators.len(),
+        "total_weight": state.validators.total(),
+        "quorum_weight": state.validators.quorum(),
+        "last_block_time_ms": state.time_ms,
+        "polls": gauges.polls,
+        "block_interval_ms": params.block_interval_ms,
+        "block_reward_units": params.block_reward_units,
+        "unbonding_blocks": params.unbonding_blocks,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share_ppm;
+
+    #[test]
+    fn a_share_is_in_millionths_and_never_divides_by_zero() {
+        assert_eq!(share_ppm(1, 3), 333_333);
+        assert_eq!(share_ppm(u64::MAX, u64::MAX), 1_000_000);
+        assert_eq!(share_ppm(0, 0), 0);
+    }
+}

@@ -1,0 +1,143 @@
+//! From bytes to values within their bounds, still unverified (`SPEC.md` W-2, N-2).
+
+use crate::bounds::ANNOUNCEMENT_BYTES_MAX;
+use crate::network::Protocol;
+use timecoin_protocol::block::{CommittedBlock, Proposal};
+use timecoin_protocol::bounds::{
+    GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX,
+    TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
+};
+use timecoin_protocol::codec::{decode, encoded_len};
+use timecoin_protocol::finality::VoteBatch;
+use timecoin_protocol::transaction::Transaction;
+use timecoin_protocol::wire::{
+    Announcement, BlocksResponse, CertificatesResponse, StatusResponse, Topic, TransactionBatch, TransactionsResponse,
+    Vote,
+};
+
+/// Largest encoded vote, in bytes: a full batch with its header.
+const VOTE_BYTES_MAX: usize = VOTES_PER_BATCH_MAX * 32 + 256;
+
+/// The bytes are not what their topic or protocol carries; whoever sent them is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// A decoded gossip message.
+#[derive(Debug)]
+pub enum Gossiped {
+    Transactions(Vec<Transaction>),
+    Vote(Vote),
+    Proposal(Box<Proposal>),
+    Announcement(Announcement),
+}
+
+/// A decoded answer that carries signatures.
+#[derive(Debug)]
+pub enum Answered {
+    Transactions(Vec<Transaction>),
+    Certificates(Vec<VoteBatch>),
+    Blocks(Vec<CommittedBlock>),
+    Status(Box<StatusResponse>),
+}
+
+fn ensure(holds: bool) -> Result<(), Malformed> {
+    if holds { Ok(()) } else { Err(Malformed) }
+}
+
+fn transactions_fit(transactions: &[Transaction]) -> bool {
+    transactions.iter().all(|transaction| encoded_len(transaction) <= TRANSACTION_BYTES_MAX)
+}
+
+/// Decodes a gossip message (W-2) and checks the bounds of its topic (N-2).
+pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
+    match topic {
+        Topic::Transactions => {
+            let TransactionBatch { transactions } = decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure((1..=GOSSIP_TRANSACTIONS_MAX).contains(&transactions.len()))?;
+            ensure(transactions_fit(&transactions))?;
+            Ok(Gossiped::Transactions(transactions))
+        }
+        Topic::Votes => {
+            let vote = decode(bytes, VOTE_BYTES_MAX).map_err(|_| Malformed)?;
+            if let Vote::Finality(batch) = &vote {
+                ensure(batch.has_valid_size())?;
+            }
+            Ok(Gossiped::Vote(vote))
+        }
+        Topic::Blocks => Ok(Gossiped::Proposal(Box::new(decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?))),
+        Topic::Masternodes => {
+            let announcement: Announcement = decode(bytes, ANNOUNCEMENT_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(announcement.has_valid_size())?;
+            Ok(Gossiped::Announcement(announcement))
+        }
+    }
+}
+
+/// Decodes an answer (W-2) and checks the bounds of its protocol. Answers to queries carry no
+/// signatures and never come here.
+pub fn answer(protocol: Protocol, bytes: &[u8]) -> Result<Answered, Malformed> {
+    match protocol {
+        Protocol::Query => Err(Malformed),
+        Protocol::Transactions => {
+            let TransactionsResponse { transactions } = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(transactions.len() <= REQUEST_TRANSACTIONS_MAX && transactions_fit(&transactions))?;
+            Ok(Answered::Transactions(transactions))
+        }
+        Protocol::Certificates => {
+            let CertificatesResponse { batches } = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(batches.iter().all(VoteBatch::has_valid_size))?;
+            Ok(Answered::Certificates(batches))
+        }
+        Protocol::Blocks => {
+            let BlocksResponse { blocks } = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(blocks.len() <= REQUEST_BLOCKS_MAX)?;
+            Ok(Answered::Blocks(blocks))
+        }
+        Protocol::Status => Ok(Answered::Status(Box::new(decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timecoin_protocol::codec::encode;
+    use timecoin_protocol::finality::Phase;
+    use timecoin_protocol::hash::GenesisHash;
+    use timecoin_protocol::keys::SecretKey;
+    use timecoin_protocol::transaction::TransactionBody;
+    use timecoin_protocol::validator::Epoch;
+
+    fn empty_batch_of_votes() -> Vote {
+        let key = SecretKey::from_seed(&[1; 32]);
+        Vote::Finality(VoteBatch::sign(Epoch(0), Phase::Prepare, Vec::new(), &key, &GenesisHash([0; 32])))
+    }
+
+    #[test]
+    fn gossip_of_no_transactions_is_malformed() {
+        let empty = encode(&TransactionBatch { transactions: Vec::new() });
+        assert_eq!(gossip(Topic::Transactions, &empty).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn a_vote_batch_without_votes_is_malformed_wherever_it_comes_from() {
+        assert_eq!(gossip(Topic::Votes, &encode(&empty_batch_of_votes())).unwrap_err(), Malformed);
+        let Vote::Finality(batch) = empty_batch_of_votes() else { unreachable!() };
+        let response = encode(&CertificatesResponse { batches: vec![batch] });
+        assert_eq!(answer(Protocol::Certificates, &response).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn a_transaction_above_its_size_is_malformed() {
+        let body = TransactionBody { inputs: Vec::new(), outputs: Vec::new(), memo: vec![0; TRANSACTION_BYTES_MAX] };
+        let batch = TransactionBatch { transactions: vec![Transaction { body, witnesses: Vec::new() }] };
+        assert_eq!(gossip(Topic::Transactions, &encode(&batch)).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_malformed() {
+        let mut bytes = encode(&BlocksResponse { blocks: Vec::new() });
+        assert!(answer(Protocol::Blocks, &bytes).is_ok());
+        bytes.push(0);
+        assert_eq!(answer(Protocol::Blocks, &bytes).unwrap_err(), Malformed);
+    }
+}

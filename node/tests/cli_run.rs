@@ -1,0 +1,83 @@
+//! `timed run`: separate processes that `timed init` prepared form one network.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod cli_support;
+
+use cli_support::{command, run, text};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running node, on ports that the system chose.
+struct Running {
+    child: Child,
+    ready: Value,
+}
+
+impl Running {
+    fn start(directory: &Path, more: &[&str]) -> Self {
+        let config = directory.join("config.toml");
+        let mut timed = command(env!("CARGO_BIN_EXE_timed"));
+        timed.args(["--json", "run", "--config", text(&config), "--log-level", "error"]);
+        timed.args([
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+            "--rpc-listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+        ]);
+        let mut child = timed.args(more).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn signal_and_wait(&mut self, signal: &str) -> (i32, Duration) {
+        let asked = Instant::now();
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        (self.child.wait().unwrap().code().unwrap(), asked.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn two_processes_agree_on_blocks_and_stop_within_two_seconds_of_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("devnet");
+    let init = ["init", "--validators", "2", "--block-time", "100", "--output", text(&output)];
+    assert_eq!(run(command(env!("CARGO_BIN_EXE_timed")).args(init)).code, 0);
+    let mut first = Running::start(&output.join("node-1"), &[]);
+    let address = first.ready["peers"][0].as_str().unwrap().to_owned();
+    let mut second = Running::start(&output.join("node-2"), &["--bootstrap", &address]);
+    assert_eq!(first.ready["genesis_hash"], second.ready["genesis_hash"]);
+
+    // Neither has a quorum alone, so any block proves that they found one another.
+    let cookie = output.join("node-2/data/rpc.cookie");
+    let rpc = second.ready["rpc"].as_str().unwrap().to_owned();
+    let height = |cookie: &[&str]| {
+        run(command(env!("CARGO_BIN_EXE_time-cli")).args(["--rpc", &rpc]).args(cookie).arg("getblockcount"))
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while height(&["--cookie", text(&cookie)]).out.trim().parse::<u64>().unwrap() < 2 {
+        assert!(Instant::now() < deadline, "no blocks");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let stranger = height(&[]);
+    assert_eq!(stranger.code, 2);
+    assert!(stranger.err.contains("--cookie"), "{}", stranger.err);
+
+    for (node, signal) in [(&mut second, "-TERM"), (&mut first, "-INT")] {
+        let (code, took) = node.signal_and_wait(signal);
+        assert_eq!(code, 0, "{signal}");
+        assert!(took < Duration::from_secs(3), "{signal}: {took:?}");
+    }
+}
