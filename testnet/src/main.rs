@@ -1,0 +1,5 @@
+//! The `testnet` program.
+
+fn main() -> std::process::ExitCode {
+    timecoin_testnet::cli::main()
+}
