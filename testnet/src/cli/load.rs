@@ -1,7 +1,8 @@
 //! `testnet load`: payments at a given rate, measured and checked; or the highest rate that holds.
 
+use super::print;
+use super::stop::StopSignals;
 use super::up::{ClusterArgs, Home};
-use super::{print, stop_requested};
 use crate::cluster::Cluster;
 use crate::endpoints::Endpoints;
 use crate::failure::{Failure, Misuse};
@@ -69,30 +70,31 @@ impl LoadArgs {
     /// Runs it.
     pub async fn run(&self) -> Result<Exit, Failure> {
         self.check()?;
+        let mut stop = StopSignals::listen()?;
         if let Some(file) = &self.endpoints {
-            return self.interruptible(&Endpoints::read(file)?).await;
+            return self.interruptible(&Endpoints::read(file)?, &mut stop).await;
         }
         let home = Home::new(None)?;
         let options = self.cluster.options(home.path())?;
         self.note(&format!("starting {} nodes", options.nodes));
         let mut cluster = tokio::select! {
             started = Cluster::start(&options) => started?,
-            asked = stop_requested() => return asked.and(Err(Failure::Interrupted)),
+            () = stop.requested() => return Err(Failure::Interrupted),
         };
         let endpoints = cluster.endpoints().clone();
         let outcome = tokio::select! {
             failure = cluster.ended() => Err(failure),
-            outcome = self.interruptible(&endpoints) => outcome,
+            outcome = self.interruptible(&endpoints, &mut stop) => outcome,
         };
         cluster.stop().await;
         outcome
     }
 
     /// A run that was interrupted proves nothing, so it is a failed one.
-    async fn interruptible(&self, endpoints: &Endpoints) -> Result<Exit, Failure> {
+    async fn interruptible(&self, endpoints: &Endpoints, stop: &mut StopSignals) -> Result<Exit, Failure> {
         tokio::select! {
             outcome = Box::pin(self.measure(endpoints)) => outcome,
-            asked = stop_requested() => asked.and(Err(Failure::Interrupted)),
+            () = stop.requested() => Err(Failure::Interrupted),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod load;
 mod sim;
+mod stop;
 mod up;
 
 use crate::failure::Failure;
@@ -68,22 +69,4 @@ fn run_to_exit(command: impl Future<Output = Result<Exit, Failure>>) -> ExitCode
 /// Prints a result; whoever reads it may have gone away, which is no reason to panic.
 fn print(text: &impl std::fmt::Display) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(Failure::io("write to", "standard output"))
-}
-
-/// Resolves when the user or the system asks this process to end.
-async fn stop_requested() -> Result<(), Failure> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(Failure::Runtime);
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut hangup = listen(SignalKind::hangup())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = hangup.recv() => Ok(()),
-            result = tokio::signal::ctrl_c() => result.map_err(Failure::Runtime),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(Failure::Runtime)
 }

@@ -1,6 +1,7 @@
 //! `testnet up`: a network of real nodes until Ctrl-C.
 
-use super::{print, stop_requested};
+use super::print;
+use super::stop::StopSignals;
 use crate::cluster::{Cluster, ClusterOptions, NODES_MAX, node_program};
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
@@ -95,18 +96,19 @@ impl Home {
 impl UpArgs {
     /// Runs it.
     pub async fn run(self) -> Result<Exit, Failure> {
+        let mut stop = StopSignals::listen()?;
         let home = Home::new(self.dir.as_deref())?;
         let options = self.nodes.options(home.path())?;
         let mut cluster = tokio::select! {
             started = Cluster::start(&options) => started?,
-            asked = stop_requested() => return asked.map(|()| Exit::Ok),
+            () = stop.requested() => return Ok(Exit::Ok),
         };
         let file = self.endpoints.unwrap_or_else(|| home.path().join("endpoints.json"));
         let outcome = match announce(cluster.endpoints(), &file) {
             Err(failure) => Err(failure),
             Ok(()) => tokio::select! {
                 failure = cluster.ended() => Err(failure),
-                asked = stop_requested() => asked,
+                () = stop.requested() => Ok(()),
             },
         };
         let clean = cluster.stop().await;
