@@ -177,6 +177,8 @@ pub const COMPACT_BLOCKS: u64 = 64;
 pub const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 /// How often numbers for gauges are taken while nothing else changes, in milliseconds.
 pub const GAUGES_INTERVAL_MS: u64 = 100;
+/// How often the conduct of validators is shown anew while no block comes, in milliseconds.
+pub const REPUTATIONS_INTERVAL_MS: u64 = 1_000;
 /// Peers kept in the file of known peers.
 pub const KNOWN_NODES_MAX: usize = 512;
 /// First pause between two announcements of this node, in milliseconds; doubled each time, and

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use timecoin_protocol::address::NetworkKind;
 use timecoin_protocol::block::CommittedBlock;
-use timecoin_protocol::engine::{Admitted, Gauges, Refusal, Status, Time};
+use timecoin_protocol::engine::{Admitted, Gauges, Path, Refusal, Reputation, Status, Time};
 use timecoin_protocol::finality::Certificate;
 use timecoin_protocol::genesis::Genesis;
 use timecoin_protocol::hash::{GenesisHash, Txid};
@@ -35,6 +35,16 @@ pub struct PoolEntry {
     pub final_at: Option<Time>,
 }
 
+impl PoolEntry {
+    /// Where it stands.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let mut outcome = Outcome::new(self.status.clone());
+        (outcome.admitted_at, outcome.final_at) = (Some(self.admitted_at), self.final_at);
+        outcome
+    }
+}
+
 /// The outcome of a transaction that left the pool.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -44,6 +54,17 @@ pub struct Outcome {
     pub admitted_at: Option<Time>,
     /// When it became final here, if it did.
     pub final_at: Option<Time>,
+    /// How, if it did here.
+    pub path: Option<Path>,
+}
+
+impl Outcome {
+    /// A status of which no more is known.
+    #[must_use]
+    pub const fn new(status: Status) -> Self {
+        let path = if let Status::Final(path) = &status { Some(*path) } else { None };
+        Self { status, admitted_at: None, final_at: None, path }
+    }
 }
 
 /// News for subscribers, in the order in which things happened. Sent only once durable.
@@ -164,6 +185,8 @@ pub struct View {
     pub outcomes: DashMap<Txid, Outcome>,
     /// Numbers of the last turn.
     pub gauges: ArcSwap<Gauges>,
+    /// What this node has seen of each validator, in order of the set; refreshed each second.
+    pub reputations: ArcSwap<Vec<Reputation>>,
     /// Connected peers, refreshed each second.
     pub peers: ArcSwap<Vec<PeerInfo>>,
     /// Validators' nodes.
@@ -202,6 +225,7 @@ impl View {
             pool: DashMap::new(),
             outcomes: DashMap::new(),
             gauges: ArcSwap::from_pointee(Gauges::default()),
+            reputations: ArcSwap::from_pointee(Vec::new()),
             peers: ArcSwap::from_pointee(Vec::new()),
             masternodes: DashMap::new(),
             listening: ArcSwap::from_pointee(Vec::new()),
@@ -252,16 +276,12 @@ impl View {
     #[must_use]
     pub fn outcome(&self, txid: &Txid) -> Option<Outcome> {
         if let Some(entry) = self.pool.get(txid) {
-            return Some(Outcome {
-                status: entry.status.clone(),
-                admitted_at: Some(entry.admitted_at),
-                final_at: entry.final_at,
-            });
+            return Some(entry.outcome());
         }
         if let Some(outcome) = self.outcomes.get(txid) {
             return Some(outcome.clone());
         }
         let height = self.chain.transaction(txid).ok().flatten()?.height;
-        Some(Outcome { status: Status::Committed(height), admitted_at: None, final_at: None })
+        Some(Outcome::new(Status::Committed(height)))
     }
 }

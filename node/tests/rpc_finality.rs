@@ -70,7 +70,7 @@ async fn who_waits_for_what_is_already_decided_is_answered_at_once() {
 
     let lost = Txid([5; 32]);
     let status = Status::Rejected(RejectReason::Conflict(committed.txid()));
-    node.view.outcomes.insert(lost, Outcome { status, admitted_at: None, final_at: None });
+    node.view.outcomes.insert(lost, Outcome::new(status));
     let told = call(&server, "waittransactionfinality", json!([lost])).await.unwrap();
     assert_eq!((&told["status"], &told["reason"]), (&json!("rejected"), &json!("conflict")));
     assert_eq!(told["conflict"], json!(committed.txid()));

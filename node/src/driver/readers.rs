@@ -3,7 +3,7 @@
 
 use super::consensus::Consensus;
 use super::level::Level;
-use crate::bounds::{GAUGES_INTERVAL_MS, OUTCOMES_MAX};
+use crate::bounds::{GAUGES_INTERVAL_MS, OUTCOMES_MAX, REPUTATIONS_INTERVAL_MS};
 use crate::view::{News, Outcome, PoolEntry, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,14 +18,17 @@ pub struct Readers {
     view: Arc<View>,
     /// Outcomes in the order in which they came, to forget the oldest.
     finished: VecDeque<Txid>,
+    /// What became final by the last piece of news.
+    just_final: Option<(Txid, Outcome)>,
     gauges_at: Time,
+    reputations_at: Time,
 }
 
 impl Readers {
     /// Writes into `view`.
     #[must_use]
     pub const fn new(view: Arc<View>) -> Self {
-        Self { view, finished: VecDeque::new(), gauges_at: Time(0) }
+        Self { view, finished: VecDeque::new(), just_final: None, gauges_at: Time(0), reputations_at: Time(0) }
     }
 
     /// Shows where consensus stands. Called before the news of the same turn, so that whoever
@@ -39,6 +42,10 @@ impl Readers {
         if moved || now >= self.gauges_at {
             self.gauges_at = now.plus_ms(GAUGES_INTERVAL_MS);
             self.view.gauges.store(Arc::new(consensus.engine().gauges()));
+            if moved || now >= self.reputations_at {
+                self.reputations_at = now.plus_ms(REPUTATIONS_INTERVAL_MS);
+                self.view.reputations.store(Arc::new(consensus.engine().reputations(now)));
+            }
             let alone = state.validators.len() == 1 && self.is_member(state.validators.members().first());
             self.view.synced.store(level.is_level(state.height, alone), Ordering::Relaxed);
         }
@@ -86,15 +93,21 @@ impl Readers {
     }
 
     fn status(&mut self, txid: Txid, status: Status, at: Time) {
-        let known = self.view.pool.get(&txid).map(|entry| (entry.admitted_at, entry.final_at));
-        let (admitted_at, mut final_at) = known.map_or((None, None), |(at, final_at)| (Some(at), final_at));
-        if matches!(status, Status::Final(_)) {
-            final_at.get_or_insert(at);
+        // A block makes transactions final and committed at once, also such as were never in the pool.
+        let just_final = self.just_final.take_if(|(other, _)| *other == txid).map(|(_, outcome)| outcome);
+        let mut known = self.view.pool.get(&txid).map(|entry| entry.outcome()).or(just_final);
+        if let Status::Final(path) = status {
+            let outcome = known.get_or_insert_with(|| Outcome::new(status.clone()));
+            outcome.final_at.get_or_insert(at);
+            outcome.path.get_or_insert(path);
+            self.just_final = Some((txid, outcome.clone()));
         }
+        let (admitted_at, final_at, path) =
+            known.map_or((None, None, None), |known| (known.admitted_at, known.final_at, known.path));
         match status {
             Status::Committed(_) | Status::Rejected(_) => {
                 // First there, then gone here: a reader finds it in one of them at any moment.
-                self.finish(txid, Outcome { status: status.clone(), admitted_at, final_at });
+                self.finish(txid, Outcome { status: status.clone(), admitted_at, final_at, path });
                 self.view.pool.remove(&txid);
             }
             Status::Pending | Status::Contested(_) | Status::Prepared | Status::Final(_) => {

@@ -1,6 +1,6 @@
 //! What is counted from the news.
 
-use crate::rpc::variant_slug;
+use crate::rpc::{path_name, variant_slug};
 use crate::view::News;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -25,6 +25,7 @@ type Labelled = Family<[(&'static str, String); 1], Counter>;
 pub struct Events {
     admitted: Counter,
     finalized: Labelled,
+    fallback: Labelled,
     rejected: Labelled,
     committed: Counter,
     fees: Counter,
@@ -43,6 +44,7 @@ impl Events {
         let events = Self {
             admitted: Counter::default(),
             finalized: Family::default(),
+            fallback: Family::default(),
             rejected: Family::default(),
             committed: Counter::default(),
             fees: Counter::default(),
@@ -62,6 +64,8 @@ impl Events {
     fn register_counters(&self, registry: &mut Registry) {
         registry.register("transactions_admitted", "Transactions that entered the pool", self.admitted.clone());
         registry.register("transactions_final", "Transactions that became final, by path", self.finalized.clone());
+        let about = "Transactions that became final by a block and not by a certificate, by reason";
+        registry.register("transactions_final_by_block", about, self.fallback.clone());
         registry.register("transactions_rejected", "Transactions rejected, by reason", self.rejected.clone());
         registry.register("transactions_committed", "Transfers in blocks", self.committed.clone());
         registry.register("fees_units", "Fees of the transfers in blocks", self.fees.clone());
@@ -114,11 +118,10 @@ impl Events {
     }
 
     fn observe_final(&self, path: Path, at: Time, admitted_at: Option<Time>) {
-        let path = match path {
-            Path::Sampled => "sampled",
-            Path::Block => "block",
-        };
-        self.finalized.get_or_create(&[("path", path.to_owned())]).inc();
+        self.finalized.get_or_create(&[("path", path_name(path).to_owned())]).inc();
+        if let Path::Block(fallback) = path {
+            self.fallback.get_or_create(&[("reason", variant_slug(&fallback))]).inc();
+        }
         if let Some(admitted_at) = admitted_at {
             self.finality.observe(seconds(at.micros_since(admitted_at)));
         }
@@ -149,7 +152,7 @@ fn as_f64(count: usize) -> f64 {
 mod tests {
     use super::*;
     use prometheus_client::encoding::text::encode;
-    use timecoin_protocol::engine::RejectReason;
+    use timecoin_protocol::engine::{Fallback, RejectReason};
     use timecoin_protocol::hash::Txid;
 
     fn text(registry: &Registry) -> String {
@@ -171,6 +174,19 @@ mod tests {
         assert!(text.contains("timecoin_transaction_finality_seconds_bucket{le=\"0.25\"} 1"), "{text}");
         assert!(text.contains("timecoin_transaction_finality_seconds_sum 0.24"), "{text}");
         assert!(text.contains("timecoin_transaction_finality_seconds_count 1"), "{text}");
+    }
+
+    #[test]
+    fn finality_by_blocks_is_counted_by_reason() {
+        let mut registry = Registry::default();
+        let mut events = Events::register(&mut registry, 0);
+        for fallback in [Fallback::Contested, Fallback::Silent, Fallback::Contested] {
+            let status = Status::Final(Path::Block(fallback));
+            events.observe(&News::Status { txid: Txid([1; 32]), status, at: Time(0), admitted_at: None });
+        }
+        let text = text(&registry);
+        assert!(text.contains("transactions_final_by_block_total{reason=\"contested\"} 2"), "{text}");
+        assert!(text.contains("transactions_final_total{path=\"block\"} 3"), "{text}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use prometheus_client::registry::Unit;
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use timecoin_protocol::engine::Time;
+use timecoin_protocol::engine::{Reputation, Time};
 
 /// When the process started, under the name that dashboards expect.
 #[derive(Debug)]
@@ -57,6 +57,11 @@ impl Gauges {
             ("pool_contested_transactions", "Pool transactions with a conflict", count(gauges.pool_contested)),
             ("orphan_transactions", "Transactions that wait for unknown inputs", count(gauges.orphans)),
             ("polls_in_progress", "Sampling polls on the way", count(gauges.polls)),
+            (
+                "validators_benched",
+                "Validators that are not asked for a while because they did not answer",
+                count(view.reputations.load().iter().filter(|seen| seen.benched).count()),
+            ),
             ("peers", "Connected peers", count(peers.len())),
             ("inbound_peers", "Connected peers that connected to this node", count(inbound(&peers))),
             ("synced", "1 if the node is level with its peers", u64::from(view.synced.load(Ordering::Relaxed))),
@@ -80,11 +85,39 @@ fn inbound(peers: &[crate::network::PeerInfo]) -> usize {
     peers.iter().filter(|peer| peer.inbound).count()
 }
 
+/// The conduct of each validator: name, meaning, unit and how to read it.
+type Conduct = (&'static str, &'static str, Option<Unit>, fn(&Reputation) -> f64);
+
+const CONDUCT: [Conduct; 3] = [
+    ("validator_answer_latency", "Usual time in which a validator answers queries", Some(Unit::Seconds), |seen| {
+        std::time::Duration::from_micros(seen.latency_us).as_secs_f64()
+    }),
+    ("validator_answered", "Share of queries that a validator answered in time", Some(Unit::Ratios), |seen| {
+        ratio(seen.answers, seen.answers + seen.failures)
+    }),
+    ("validator_participation", "Share of recent blocks that a validator signed", Some(Unit::Ratios), |seen| {
+        ratio(seen.signed.into(), seen.blocks.into())
+    }),
+];
+
+/// The share of `part` in `whole`; 0 of nothing.
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         for (name, about, value) in self.values() {
             let metric = encoder.encode_descriptor(name, about, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)?;
+        }
+        let reputations = self.view.reputations.load();
+        for (name, about, unit, value) in CONDUCT {
+            let mut metric = encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Gauge)?;
+            for seen in reputations.iter() {
+                let labels = [("validator", seen.key.to_string())];
+                ConstGauge::new(value(seen)).encode(metric.encode_family(&labels)?)?;
+            }
         }
         for (name, about, total) in dropped(&self.view) {
             let metric = encoder.encode_descriptor(name, about, None, MetricType::Counter)?;

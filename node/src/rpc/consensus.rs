@@ -6,6 +6,7 @@ use super::table::{Answer, Handler, Method};
 use crate::view::MasternodeEntry;
 use serde_json::{Value, json};
 use timecoin_protocol::block::CommittedBlock;
+use timecoin_protocol::engine::Reputation;
 use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::ledger::ChainState;
 use timecoin_protocol::validator::{Round, Validator, ValidatorSet};
@@ -17,7 +18,9 @@ pub const METHODS: &[Method] = &[
         about: "The validators of this epoch, and where their nodes are, as far as this node was told.",
         params: &[],
         result: "list of objects: index, key, weight, tier, share_ppm (millionths of the whole weight), payout, \
-                 peer_id, addresses, announced_ms, connected",
+                 peer_id, addresses, announced_ms, connected, reputation (what this node saw of it since it started: \
+                 queries it answered and failed to answer, its usual answer time in microseconds, whether it is not \
+                 asked at the moment, recent blocks and how many of them it signed, the same as participation_ppm)",
         errors: &[],
         example: "[]",
         unsafe_method: false,
@@ -66,7 +69,7 @@ fn member(context: &Context, set: &ValidatorSet, validator: &Validator) -> Value
 
 fn masternode_list(context: &Context, _: &Args) -> Answer {
     let set = std::sync::Arc::clone(&context.view.state.load().validators);
-    let peers = context.view.peers.load();
+    let (peers, reputations) = (context.view.peers.load(), context.view.reputations.load());
     let list = set.members().iter().map(|validator| {
         let announced = context.view.masternodes.get(&validator.key).map(|entry| entry.value().clone());
         let mut fields = member(context, &set, validator);
@@ -75,6 +78,8 @@ fn masternode_list(context: &Context, _: &Args) -> Answer {
             let peer_id = entry.peer.to_string();
             own || peers.iter().any(|peer| peer.peer_id == peer_id)
         };
+        let conduct = reputations.iter().find(|entry| entry.key == validator.key);
+        super::shape::extend(&mut fields, json!({"reputation": conduct.map(reputation)}));
         super::shape::extend(
             &mut fields,
             json!({
@@ -87,6 +92,19 @@ fn masternode_list(context: &Context, _: &Args) -> Answer {
         fields
     });
     Ok(list.collect())
+}
+
+/// What this node has seen of a validator since it started (S-17).
+fn reputation(seen: &Reputation) -> Value {
+    json!({
+        "answers": seen.answers,
+        "failures": seen.failures,
+        "latency_us": seen.latency_us,
+        "benched": seen.benched,
+        "blocks": seen.blocks,
+        "signed": seen.signed,
+        "participation_ppm": share_ppm(seen.signed.into(), seen.blocks.into()),
+    })
 }
 
 fn addresses(entry: &MasternodeEntry) -> Vec<String> {

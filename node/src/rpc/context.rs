@@ -117,11 +117,7 @@ impl Context {
     /// Where a transaction stands, from memory only: the pool and recent outcomes.
     #[must_use]
     pub fn recent_outcome(&self, txid: &Txid) -> Option<Outcome> {
-        let pooled = self.view.pool.get(txid).map(|entry| Outcome {
-            status: entry.status.clone(),
-            admitted_at: Some(entry.admitted_at),
-            final_at: entry.final_at,
-        });
+        let pooled = self.view.pool.get(txid).map(|entry| entry.outcome());
         pooled.or_else(|| self.view.outcomes.get(txid).map(|outcome| outcome.clone()))
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use timecoin_protocol::codec::encode;
-use timecoin_protocol::engine::{RejectReason, Status};
+use timecoin_protocol::engine::{Fallback, Path, RejectReason, Status};
 use timecoin_protocol::hash::{Txid, merkle_path};
 use timecoin_protocol::transaction::Transaction;
 
@@ -34,7 +34,8 @@ pub const METHODS: &[Method] = &[
                  block the header, commit and Merkle path (default false)",
             ),
         ],
-        result: "object: txid, status, final, path (sampled or block), conflict, height, reason, hint, \
+        result: "object: txid, status, final, path (sampled or block), path_reason (of a block: certified, contested, \
+                 silent or unseen; both null if it became final before this node started), conflict, height, reason, hint, \
                  admitted_ms, final_ms, finality_ms (from admission to finality at this node), proof",
         errors: &[code::NOT_FOUND],
         example: r#"["0000000000000000000000000000000000000000000000000000000000000000", true]"#,
@@ -83,7 +84,7 @@ pub fn status(status: &Status) -> Value {
             "conflict": other,
             "hint": "another transaction spends the same money; at most one of them becomes final",
         }),
-        Status::Final(path) => json!({"path": path}),
+        Status::Final(path) => json!({"path": path_name(*path), "path_reason": path_reason(*path)}),
         Status::Committed(height) => json!({"height": height}),
         Status::Rejected(reason) => json!({
             "reason": reject_reason(reason),
@@ -116,12 +117,31 @@ pub fn outcome(txid: &Txid, outcome: &Outcome) -> Value {
         &mut fields,
         json!({
             "txid": txid,
+            "path": outcome.path.map(path_name),
+            "path_reason": outcome.path.and_then(path_reason),
             "admitted_ms": outcome.admitted_at.map(|at| at.millis()),
             "final_ms": outcome.final_at.map(|at| at.millis()),
             "finality_ms": micros.map(|micros| micros / 1_000),
         }),
     );
     fields
+}
+
+/// The word for the way in which a transaction became final.
+#[must_use]
+pub const fn path_name(path: Path) -> &'static str {
+    match path {
+        Path::Sampled => "sampled",
+        Path::Block(_) => "block",
+    }
+}
+
+/// Why it came to a block, if it did.
+const fn path_reason(path: Path) -> Option<Fallback> {
+    match path {
+        Path::Sampled => None,
+        Path::Block(fallback) => Some(fallback),
+    }
 }
 
 fn unknown() -> RpcError {
@@ -219,7 +239,7 @@ fn timed_out(at: &Status) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timecoin_protocol::engine::{Path, Time};
+    use timecoin_protocol::engine::Time;
     use timecoin_protocol::validator::Height;
 
     const TXID: Txid = Txid([1; 32]);
@@ -227,14 +247,14 @@ mod tests {
     #[test]
     fn a_final_transaction_says_how_and_how_fast_it_became_so() {
         let found = Outcome {
-            status: Status::Final(Path::Sampled),
             admitted_at: Some(Time(1_000_000)),
             final_at: Some(Time(1_250_900)),
+            ..Outcome::new(Status::Final(Path::Sampled))
         };
         assert_eq!(
             outcome(&TXID, &found),
             json!({
-                "txid": TXID, "status": "final", "final": true, "path": "sampled",
+                "txid": TXID, "status": "final", "final": true, "path": "sampled", "path_reason": null,
                 "admitted_ms": 1_000, "final_ms": 1_250, "finality_ms": 250,
             })
         );
@@ -242,13 +262,15 @@ mod tests {
 
     #[test]
     fn a_committed_transaction_is_final_and_has_a_height() {
-        let found = Outcome { status: Status::Committed(Height(9)), admitted_at: None, final_at: None };
+        let found =
+            Outcome { path: Some(Path::Block(Fallback::Contested)), ..Outcome::new(Status::Committed(Height(9))) };
         let shape = outcome(&TXID, &found);
         assert_eq!(
             (&shape["status"], &shape["final"], &shape["height"]),
             (&json!("committed"), &json!(true), &json!(9))
         );
         assert_eq!(shape["finality_ms"], Value::Null);
+        assert_eq!((&shape["path"], &shape["path_reason"]), (&json!("block"), &json!("contested")));
     }
 
     #[test]

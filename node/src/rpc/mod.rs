@@ -29,6 +29,7 @@ mod waiters;
 
 pub use cookie::COOKIE_USER;
 pub use error::{code, variant_slug};
+pub use finality::path_name;
 
 use crate::view::View;
 use args::Args;

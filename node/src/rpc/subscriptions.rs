@@ -9,7 +9,7 @@ use super::finality;
 use super::pool_view::{is_spender, paid_to};
 use super::shape;
 use super::table::{Handler, Method, optional, required};
-use crate::view::News;
+use crate::view::{News, Outcome};
 use jsonrpsee::core::server::{SubscriptionCloseResponse, SubscriptionMessage};
 use jsonrpsee::core::{SubscriptionError, to_json_raw_value};
 use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink};
@@ -118,7 +118,7 @@ impl Filter {
             (Self::Finality(wanted), News::Status { txid, status, at, admitted_at }) => {
                 let wanted = wanted.as_ref().is_none_or(|wanted| wanted.contains(txid));
                 let final_at = matches!(status, Status::Final(_)).then_some(*at);
-                let outcome = crate::view::Outcome { status: status.clone(), admitted_at: *admitted_at, final_at };
+                let outcome = Outcome { admitted_at: *admitted_at, final_at, ..Outcome::new(status.clone()) };
                 if wanted { vec![finality::outcome(txid, &outcome)] } else { Vec::new() }
             }
             (Self::Address { owner, followed }, news) => address_news(owner, followed, news),

@@ -93,12 +93,13 @@ pub async fn dispatch(view: Arc<View>, waiters: Arc<Waiters>, mut news: Receiver
         match item {
             Ok(News::Status { txid, status, at, admitted_at }) if is_terminal(&status) => {
                 let final_at = matches!(status, Status::Final(_)).then_some(at);
-                waiters.resolve(&txid, || with_times(&view, &txid, Outcome { status, admitted_at, final_at }));
+                let outcome = Outcome { admitted_at, final_at, ..Outcome::new(status) };
+                waiters.resolve(&txid, || with_times(&view, &txid, outcome));
             }
             Ok(News::Block(block, delta)) => {
                 let height = block.block.header.height;
                 for txid in delta.txids.iter().filter(|_| !waiters.is_empty()) {
-                    let outcome = Outcome { status: Status::Committed(height), admitted_at: None, final_at: None };
+                    let outcome = Outcome::new(Status::Committed(height));
                     waiters.resolve(txid, || with_times(&view, txid, outcome));
                 }
             }
@@ -111,13 +112,13 @@ pub async fn dispatch(view: Arc<View>, waiters: Arc<Waiters>, mut news: Receiver
 
 /// Fills in times that the news did not bring but the node remembers.
 fn with_times(view: &View, txid: &Txid, outcome: Outcome) -> Outcome {
-    let known = view.outcomes.get(txid).map(|known| (known.admitted_at, known.final_at));
-    let known = known.or_else(|| view.pool.get(txid).map(|entry| (Some(entry.admitted_at), entry.final_at)));
-    let (admitted_at, final_at) = known.unwrap_or((None, None));
+    let known = view.outcomes.get(txid).map(|known| known.clone());
+    let Some(known) = known.or_else(|| view.pool.get(txid).map(|entry| entry.outcome())) else { return outcome };
     Outcome {
         status: outcome.status,
-        admitted_at: outcome.admitted_at.or(admitted_at),
-        final_at: outcome.final_at.or(final_at),
+        admitted_at: outcome.admitted_at.or(known.admitted_at),
+        final_at: outcome.final_at.or(known.final_at),
+        path: outcome.path.or(known.path),
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
     use timecoin_protocol::engine::Path;
 
     fn outcome() -> Outcome {
-        Outcome { status: Status::Final(Path::Sampled), admitted_at: None, final_at: None }
+        Outcome::new(Status::Final(Path::Sampled))
     }
 
     #[test]

@@ -238,8 +238,22 @@ pub enum Reply {
 pub enum Path {
     /// By sampling and a finality certificate.
     Sampled,
-    /// By a block that carried it without one.
-    Block,
+    /// By a block that carried it without one, and why it came to that.
+    Block(Fallback),
+}
+
+/// Why a transaction became final by a block and not by a finality certificate, as this node saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// It had a prepare certificate: the block was faster than the Commit votes.
+    Certified,
+    /// A conflicting transaction was known, or a validator preferred one: sampling was slow to settle it.
+    Contested,
+    /// Nobody opposed it, but too few validators answered or voted.
+    Silent,
+    /// This node first heard of it from the block.
+    Unseen,
 }
 
 /// Why a transaction will never be final.

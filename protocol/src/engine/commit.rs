@@ -1,12 +1,13 @@
 //! Decided blocks (`SPEC.md` B-14): what they do to chain, pool, votes and locks.
 
-use super::api::{Destination, Effect, Event, Path, RejectReason, Request, Status, Time};
+use super::api::{Destination, Effect, Event, Fallback, Path, RejectReason, Request, Status, Time};
 use super::pool::Stage;
 use super::requests::Purpose;
 use super::rounds::Rounds;
 use super::{Cx, Engine, Ledger, Record};
 use crate::block::{BlockPhase, Commit, CommitSignature, CommittedBlock};
 use crate::hash::{BlockHash, Txid};
+use crate::keys::PublicKey;
 use crate::ledger::{BlockDelta, Unavailable};
 use crate::transaction::Transaction;
 use crate::validator::{Round, Weight};
@@ -63,6 +64,7 @@ impl<L: Ledger> Engine<L> {
         cx.record(Record::Block(Arc::clone(&block)));
         cx.effect(Effect::Event(Event::Block { block: Arc::clone(&block), delta: Arc::clone(&delta) }));
         self.chain.ledger.push(&delta);
+        self.note_participation(&block.commit);
         self.chain.state = delta.state.clone();
         self.chain.last_commit = Some(block.commit.clone());
         let mut settled = Vec::with_capacity(delta.txids.len());
@@ -76,16 +78,37 @@ impl<L: Ledger> Engine<L> {
         self.begin_height(cx)
     }
 
+    /// Who took part in deciding the block (S-17); called while its validators are the current ones.
+    fn note_participation(&mut self, commit: &Commit) {
+        let validators = Arc::clone(self.validators());
+        let signers = commit.signatures.iter().filter_map(|entry| validators.at(entry.validator));
+        let signed: Vec<PublicKey> = signers.map(|member| member.key).collect();
+        self.sampling.reputations.note_block(&validators, &signed);
+    }
+
+    /// Why a block, and no finality certificate, makes a pooled transaction final.
+    fn fallback(&self, txid: &Txid, transaction: &Transaction) -> Fallback {
+        match self.pool.get(txid) {
+            None => Fallback::Unseen,
+            Some(entry) if entry.stage >= Stage::Prepared => Fallback::Certified,
+            Some(entry) if entry.poll.opposed || !self.pool.conflicts(txid, transaction).is_empty() => {
+                Fallback::Contested
+            }
+            Some(_) => Fallback::Silent,
+        }
+    }
+
     /// A transaction is in a block: whatever conflicts with it has lost, whatever spends it goes on.
     fn settle_transaction(&mut self, txid: &Txid, transaction: &Transaction, cx: &mut Cx<'_>) {
         let height = self.chain.state.height;
+        let fallback = self.fallback(txid, transaction);
         for rival in self.pool.conflicts(txid, transaction) {
             self.voting.note_loser(rival, *txid);
             self.drop_family(&rival, &RejectReason::Conflict(*txid), cx);
         }
         let entry = self.pool.remove(txid);
         if entry.as_ref().is_none_or(|entry| entry.stage < Stage::Final) {
-            cx.status(*txid, Status::Final(Path::Block));
+            cx.status(*txid, Status::Final(Path::Block(fallback)));
         }
         cx.status(*txid, Status::Committed(height));
         self.voting.settle(txid, transaction);

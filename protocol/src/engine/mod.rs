@@ -13,6 +13,7 @@ mod config;
 mod judging;
 mod pool;
 mod proposals;
+mod reputation;
 mod requests;
 mod restore;
 mod rounds;
@@ -23,6 +24,7 @@ mod voting;
 
 pub use api::*;
 pub use config::{Config, Gauges, Tuning};
+pub use reputation::Reputation;
 pub use turn::{Journal, Ledger, Record, Turn};
 
 use crate::block::Commit;

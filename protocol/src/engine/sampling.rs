@@ -6,6 +6,7 @@
 
 use super::api::{Destination, Effect, Event, Request, Time};
 use super::pool::Stage;
+use super::reputation::{Reputation, Reputations};
 use super::requests::Purpose;
 use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
 use crate::bounds::QUERY_TXIDS_MAX;
@@ -36,11 +37,6 @@ const QUERY_TIMEOUT_MS_MIN: u64 = 100;
 /// Successful polls in a row that settle a contested transaction when everyone is asked: one
 /// census has no sampling error; the others only let preferences settle.
 const CENSUS_BETA: u32 = 3;
-/// Failures in a row after which a validator is not asked for a while (S-15).
-const BENCH_FAILURES: u32 = 3;
-/// How long, in milliseconds.
-const BENCH_MS: u64 = 2_000;
-
 /// What the answers to one poll say about one transaction, in votes (slots, or weight).
 #[derive(Debug, Default)]
 struct Ballot {
@@ -62,23 +58,14 @@ struct Poll {
     deadline: Time,
 }
 
-/// Failures of one validator to answer.
-#[derive(Debug, Default)]
-struct Bench {
-    failures: u32,
-    until: Time,
-}
-
 /// All polls on the way, and what is to be polled when.
 #[derive(Debug, Default)]
 pub(super) struct Sampling {
     polls: BTreeMap<u64, Poll>,
     by_request: BTreeMap<RequestId, u64>,
     queue: BTreeSet<(Time, Txid)>,
-    bench: BTreeMap<ValidatorIndex, Bench>,
     next_poll: u64,
-    /// Moving average of answer times, in microseconds.
-    latency_us: u64,
+    pub reputations: Reputations,
 }
 
 /// How votes are counted: by slots of a sample, or by the weight of all.
@@ -105,22 +92,7 @@ impl Sampling {
 
     /// Adaptive timeout (S-15): four times the usual answer time.
     fn timeout_ms(&self, max_ms: u64) -> u64 {
-        (self.latency_us * 4 / 1_000).clamp(QUERY_TIMEOUT_MS_MIN, max_ms.max(QUERY_TIMEOUT_MS_MIN))
-    }
-
-    fn is_benched(&self, validator: ValidatorIndex, now: Time) -> bool {
-        self.bench.get(&validator).is_some_and(|bench| bench.failures >= BENCH_FAILURES && bench.until > now)
-    }
-
-    fn note_answer(&mut self, validator: ValidatorIndex, micros: u64) {
-        self.bench.remove(&validator);
-        self.latency_us = if self.latency_us == 0 { micros } else { (self.latency_us * 7 + micros) / 8 };
-    }
-
-    fn note_failure(&mut self, validator: ValidatorIndex, now: Time) {
-        let bench = self.bench.entry(validator).or_default();
-        bench.failures = bench.failures.saturating_add(1);
-        bench.until = now.plus_ms(BENCH_MS);
+        (self.reputations.latency_us() * 4 / 1_000).clamp(QUERY_TIMEOUT_MS_MIN, max_ms.max(QUERY_TIMEOUT_MS_MIN))
     }
 }
 
@@ -144,7 +116,7 @@ impl<L: Ledger> Engine<L> {
         for id in late {
             let waiting = self.sampling.polls.get(&id).map(|poll| poll.waiting.clone()).unwrap_or_default();
             for (request, (validator, _)) in waiting {
-                self.sampling.note_failure(validator, cx.now);
+                self.note_query_failure(validator, cx.now);
                 self.requests.forget(request);
             }
             self.close_poll(id, cx)?;
@@ -216,15 +188,15 @@ impl<L: Ledger> Engine<L> {
     /// Whom to ask, with the votes of each.
     fn poll_targets(&mut self, now: Time) -> Vec<(ValidatorIndex, u64)> {
         let validators = Arc::clone(self.validators());
-        let sampling = &self.sampling;
+        let reputations = &self.sampling.reputations;
         if self.sampling_rules().census.is_some() {
             let all = (0_u16..).zip(validators.members());
             return all
-                .filter(|(index, _)| !sampling.is_benched(*index, now))
+                .filter(|(_, member)| !reputations.is_benched(&member.key, now))
                 .map(|(index, member)| (index, member.weight.0))
                 .collect();
         }
-        let skip = |index| sampling.is_benched(index, now);
+        let skip = |index| validators.at(index).is_some_and(|member| reputations.is_benched(&member.key, now));
         let drawn = sample(&validators, self.identity.tuning.sample_size, skip, &mut self.rng);
         drawn.into_iter().map(|(index, slots)| (index, u64::from(slots))).collect()
     }
@@ -260,18 +232,34 @@ impl<L: Ledger> Engine<L> {
         let (started, asked) = (poll.started, poll.query.txids.len());
         match answer {
             Some(answer) if answer.opinions.len() == asked => {
-                self.sampling.note_answer(validator, cx.now.micros_since(started));
+                if let Some(key) = self.validators().at(validator).map(|member| member.key) {
+                    self.sampling.reputations.note_answer(key, cx.now.micros_since(started));
+                }
                 self.count_answer(id, votes, &answer.opinions, cx)
             }
             Some(_) => {
                 cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
+                self.note_query_failure(validator, cx.now);
                 self.count_silence(id, cx)
             }
             None => {
-                self.sampling.note_failure(validator, cx.now);
+                self.note_query_failure(validator, cx.now);
                 self.count_silence(id, cx)
             }
         }
+    }
+
+    fn note_query_failure(&mut self, validator: ValidatorIndex, now: Time) {
+        let validators = Arc::clone(self.validators());
+        if let Some(member) = validators.at(validator) {
+            self.sampling.reputations.note_failure(member.key, &validators, now);
+        }
+    }
+
+    /// What this node has seen of each validator of the epoch, in order of the set (S-17).
+    #[must_use]
+    pub fn reputations(&self, now: Time) -> Vec<Reputation> {
+        self.sampling.reputations.report(self.validators(), now)
     }
 
     fn count_silence(&mut self, id: u64, cx: &mut Cx<'_>) -> Result<(), Unavailable> {

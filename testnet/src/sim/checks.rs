@@ -188,7 +188,7 @@ impl Checks {
                     self.report.finality_ms.push(at.micros_since(submitted) / 1_000);
                     match path {
                         Path::Sampled => self.report.sampled += 1,
-                        Path::Block => self.report.by_block += 1,
+                        Path::Block(_) => self.report.by_block += 1,
                     }
                 }
                 self.won(node, txid)
