@@ -148,6 +148,8 @@ const fn average(before: u64, value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    //! Rules: S-15, S-17.
+
     use super::*;
     use crate::address::Owner;
     use crate::validator::Validator;

@@ -132,7 +132,8 @@ impl<L: Ledger> Engine<L> {
             if stage >= Stage::Accepted && stage < Stage::Final {
                 self.requests.watch(txid, now);
             }
-            if stage >= Stage::Prepared {
+            // F-4: what is final by Commit votes alone has no certificate that a Commit may rest on.
+            if self.is_certified(&txid, Phase::Prepare) {
                 self.queue_commit(&txid, cx);
             }
         }
