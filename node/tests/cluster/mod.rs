@@ -53,7 +53,7 @@ fn genesis(validators: usize, user: &SecretKey) -> Genesis {
         name: "cluster".into(),
         network: NetworkKind::Devnet,
         time_ms: 1_700_000_000_000,
-        params: Params { block_interval_ms: 500, block_reward_units: 100, unbonding_blocks: 10 },
+        params: Params { block_interval_ms: 500, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks: 60 },
         outputs: (0..validators).map(bond).chain(std::iter::repeat_n(coin, COINS)).collect(),
     }
 }
