@@ -124,7 +124,8 @@ impl<L: Ledger> Engine<L> {
         let height = self.rounds.height();
         let is_ahead = header.height == height.next();
         let Some(validators) = self.set_of(header.epoch) else { return Ok(()) };
-        if (header.height != height && !is_ahead) || (header.epoch != self.chain.state.epoch && !is_ahead) {
+        let is_present = header.height == height && header.epoch == self.chain.state.epoch;
+        if !is_present && !is_ahead {
             return Ok(());
         }
         let rightful = validators.proposer(header.height, proposal.round).map(|member| member.key);
