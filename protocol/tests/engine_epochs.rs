@@ -21,7 +21,8 @@ use timecoin_protocol::wire::{Opinion, Vote};
 const SEALED: u64 = 5;
 const CLOSING: u64 = SEALED + 1;
 
-/// A validator whose turn it is at the closing height, or one whose turn it is neither there nor at the height below.
+/// A validator whose turn it is at the closing height, or one whose turn it is neither there nor at
+/// the two heights below.
 fn node(proposes: bool) -> Node {
     EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
     let turn = |height: u64| {
@@ -29,7 +30,9 @@ fn node(proposes: bool) -> Node {
         let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
         keys().iter().position(|own| own.public() == key).unwrap()
     };
-    let fits = |me: &usize| if proposes { turn(CLOSING) == *me } else { turn(CLOSING) != *me && turn(SEALED) != *me };
+    let fits = |me: &usize| {
+        if proposes { turn(CLOSING) == *me } else { (SEALED - 1..=CLOSING).all(|height| turn(height) != *me) }
+    };
     Node::new((0..4).find(fits).unwrap())
 }
 
@@ -82,6 +85,23 @@ fn a_seal_lists_what_was_voted_commit_for_and_is_in_no_block_e_4() {
     let effects = node.votes(Phase::Prepare, &[early.txid(), late.txid()], &node.others());
     assert_eq!(voted(&effects, Phase::Commit).len(), 2);
     let seals = seals_of(&node.decide(std::slice::from_ref(&early), &[]));
+    assert_eq!(seals[0].txids, [late.txid()]);
+}
+
+/// A batch of votes is kept as long as one of its transactions is in no block. A validator that started again took all
+/// of them for its own open ones, and its seal listed what an old block had: nobody could use it.
+#[test]
+fn after_a_restart_a_seal_lists_nothing_that_is_in_a_block_e_4() {
+    let mut node = node(false);
+    node.grow_to(SEALED - 2);
+    let (early, late) = (payment(0, ""), payment(1, ""));
+    node.gossip(&[early.clone(), late.clone()]);
+    let effects = node.votes(Phase::Prepare, &[early.txid(), late.txid()], &node.others());
+    assert_eq!(voted(&effects, Phase::Commit).len(), 2);
+    node.decide(std::slice::from_ref(&early), &[]);
+    node.compact();
+    node.restart();
+    let seals = seals_of(&node.decide(&[], &[]));
     assert_eq!(seals[0].txids, [late.txid()]);
 }
 

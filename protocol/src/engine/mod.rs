@@ -130,6 +130,8 @@ impl<L: Ledger> Engine<L> {
             tuning,
         };
         let rounds = rounds::Rounds::new(&state, public.as_ref());
+        let mut sealing = sealing::Sealing::default();
+        sealing.note_block(&state.sealed_txids);
         Self {
             identity,
             chain: Chain {
@@ -144,7 +146,7 @@ impl<L: Ledger> Engine<L> {
             sampling: sampling::Sampling::default(),
             voting: voting::Voting::new(),
             rounds,
-            sealing: sealing::Sealing::default(),
+            sealing,
             requests: requests::Requests::default(),
             sync: sync::Sync::default(),
             outbox: Vec::new(),

@@ -106,7 +106,16 @@ impl<L: Ledger> Engine<L> {
         if self.identity.public == Some(batch.voter) {
             match batch.phase {
                 Phase::Prepare => batch.txids.iter().for_each(|txid| self.restore_accepted(txid)),
-                Phase::Commit => _ = self.claim_commits(batch.txids.clone()),
+                Phase::Commit => {
+                    // A batch outlives those of its transactions that are in blocks: a seal must not list them (E-4).
+                    let mut open = Vec::with_capacity(batch.txids.len());
+                    for txid in &batch.txids {
+                        if self.chain.ledger.committed_at(txid)?.is_none() {
+                            open.push(*txid);
+                        }
+                    }
+                    self.claim_commits(open);
+                }
             }
         }
         Ok(())
