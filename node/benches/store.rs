@@ -9,7 +9,7 @@ use std::sync::Arc;
 use timecoin_node::store::{Opened, Store};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
-use timecoin_protocol::block::{Block, Commit, CommittedBlock, Header};
+use timecoin_protocol::block::{Block, Closing, Commit, CommittedBlock, Header};
 use timecoin_protocol::engine::{Journal, Ledger, Record};
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::genesis::{Genesis, Params};
@@ -48,7 +48,7 @@ fn genesis(utxos: u32) -> Genesis {
         name: "bench".to_owned(),
         network: NetworkKind::Devnet,
         time_ms: 1_000,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10 },
+        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks: 60 },
         outputs: std::iter::once(bond).chain((0..utxos).map(output)).collect(),
     }
 }
@@ -79,7 +79,9 @@ impl Chain {
             transactions.push(transaction);
         }
         let coinbase = TransactionBody { inputs: vec![], outputs: vec![], memo: height.0.to_le_bytes().to_vec() };
-        let block = Block { header: header(height, self.state.hash), parent_commit: None, coinbase, transactions };
+        let header = header(height, self.state.hash);
+        let (closing, listed) = (Closing::default(), Vec::new());
+        let block = Block { header, parent_commit: None, coinbase, transactions, closing, listed };
         let hash = block.header.hash();
         self.state = ChainState { height, hash, ..self.state.clone() };
         let delta = BlockDelta {
@@ -117,6 +119,7 @@ fn header(height: Height, parent: BlockHash) -> Header {
         utxo_set: Hash([0; 32]),
         next_validators: Hash([0; 32]),
         parent_commit: Hash([0; 32]),
+        closing: Hash([0; 32]),
     }
 }
 

@@ -58,7 +58,7 @@ fn genesis(key: &SecretKey, block_interval_ms: u64) -> Genesis {
         name: "solo".into(),
         network: NetworkKind::Devnet,
         time_ms: Clock::start().now().millis(),
-        params: Params { block_interval_ms, block_reward_units: 100, unbonding_blocks: 10 },
+        params: Params { block_interval_ms, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks: 60 },
         outputs: vec![
             Output { amount: Amount(BOND_UNITS_MIN), lock: Lock::Bond { validator, owner } },
             Output { amount: Amount(COIN), lock: Lock::Address(owner) },

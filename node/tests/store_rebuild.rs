@@ -12,14 +12,15 @@ use timecoin_protocol::engine::{Journal, Ledger, Record};
 use timecoin_protocol::genesis::Genesis;
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, Signature};
-use timecoin_protocol::ledger::{ChainState, build_block};
+use timecoin_protocol::ledger::{BlockParts, ChainState, build_block};
 use timecoin_protocol::transaction::{OutPoint, Utxo};
 use timecoin_protocol::validator::{Height, Round, ValidatorIndex};
 
 /// Puts a block with a reward and no transfers on top.
 fn decide(opened: &mut Opened, genesis: &Genesis, state: &ChainState, parent: Option<Commit>) -> (ChainState, Commit) {
     let proposer = PublicKey([7; 32]);
-    let (block, delta) = build_block(state, &genesis.params, &opened.ledger, 0, proposer, parent, &[]).unwrap();
+    let parts = BlockParts { parent_commit: parent, ..BlockParts::default() };
+    let (block, delta) = build_block(state, &genesis.params, &opened.ledger, 0, proposer, parts).unwrap();
     let delta = Arc::new(delta);
     let commit = Commit {
         height: delta.state.height,

@@ -13,7 +13,7 @@ use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, Signature};
 use timecoin_protocol::ledger::{
-    ChainState, Unavailable, UtxoSet, UtxoSetHash, apply_block, build_block, genesis_state,
+    BlockParts, ChainState, Unavailable, UtxoSet, UtxoSetHash, apply_block, build_block, genesis_state,
 };
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo, Witness};
 
@@ -50,7 +50,12 @@ fn chain() -> (Genesis, ChainState, Memory) {
         name: "bench".into(),
         network: NetworkKind::Devnet,
         time_ms: 0,
-        params: Params { block_interval_ms: 1_000, block_reward_units: UNITS_PER_TIME, unbonding_blocks: 10 },
+        params: Params {
+            block_interval_ms: 1_000,
+            block_reward_units: UNITS_PER_TIME,
+            unbonding_blocks: 10,
+            epoch_blocks: 60,
+        },
         outputs: (0..UTXOS).map(|n| pay(n, UNITS_PER_TIME)).chain([bond]).collect(),
     };
     let state = genesis_state(&genesis).unwrap();
@@ -77,7 +82,15 @@ fn payments(genesis: &Genesis, count: u32) -> Vec<Arc<Transaction>> {
 fn apply_block_of_payments(bencher: Bencher, count: u32) {
     let (genesis, state, utxos) = chain();
     let transactions = payments(&genesis, count);
-    let (block, _): (Block, _) = build_block(&state, &genesis.params, &utxos, 1, key(0), None, &transactions).unwrap();
+    let (block, _): (Block, _) = build_block(
+        &state,
+        &genesis.params,
+        &utxos,
+        1,
+        key(0),
+        BlockParts { transactions: &transactions, ..BlockParts::default() },
+    )
+    .unwrap();
     assert_eq!(block.transactions.len(), transactions.len());
     bencher
         .counter(ItemsCount::new(count))
@@ -89,7 +102,15 @@ fn build_block_of_payments(bencher: Bencher, count: u32) {
     let (genesis, state, utxos) = chain();
     let transactions = payments(&genesis, count);
     bencher.counter(ItemsCount::new(count)).bench_local(|| {
-        build_block(&state, &genesis.params, &utxos, 1, key(0), None, black_box(&transactions)).unwrap()
+        build_block(
+            &state,
+            &genesis.params,
+            &utxos,
+            1,
+            key(0),
+            BlockParts { transactions: black_box(&transactions), ..BlockParts::default() },
+        )
+        .unwrap()
     });
 }
 

@@ -42,6 +42,15 @@ pub const QUERY_TXIDS_MAX: usize = 4_096;
 pub const REQUEST_TRANSACTIONS_MAX: usize = 1_024;
 /// Most transactions whose votes are asked for in one request (N-5).
 pub const REQUEST_CERTIFICATES_MAX: usize = 1_024;
+/// Most transactions named by one seal: those that a validator voted Commit for and that are in no block
+/// (E-4). It votes Commit for no more.
+pub const SEAL_TXIDS_MAX: usize = 20_000;
+/// Largest sum of the bitmaps of a closing block, in bytes (E-5).
+pub const CLOSING_LISTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Fewest blocks of an epoch (G-3).
+pub const EPOCH_BLOCKS_MIN: u64 = 2;
+/// Most bytes of seals in one answer to a question for the status (N-6).
+pub const STATUS_SEALS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most blocks asked for in one request (N-5).
 pub const REQUEST_BLOCKS_MAX: usize = 128;
 /// Largest response body, in bytes (N-8).
@@ -62,11 +71,14 @@ pub const ROUNDS_AHEAD_MAX: u32 = 16;
 pub const SPENDS_PER_OUTPOINT_MAX: usize = 2;
 
 const _: () = assert!(
-    BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 200 < GOSSIP_BYTES_MAX,
+    BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 300 < GOSSIP_BYTES_MAX,
     "a compact proposal fits a gossip message"
 );
 const _: () = assert!(VOTES_PER_BATCH_MAX * 32 + 1024 < GOSSIP_BYTES_MAX);
+const _: () = assert!(SEAL_TXIDS_MAX * 32 + 1024 < GOSSIP_BYTES_MAX, "a seal fits a gossip message");
+const _: () = assert!(SEAL_TXIDS_MAX * 32 + 1024 < STATUS_SEALS_BYTES_MAX);
 const _: () = assert!(QUERY_TXIDS_MAX * 32 + 1024 <= REQUEST_BYTES_MAX);
 const _: () = assert!(GOSSIP_TRANSACTIONS_BYTES_TARGET + TRANSACTION_BYTES_MAX < GOSSIP_BYTES_MAX);
-const _: () = assert!(BLOCK_BYTES_MAX + 1024 * 1024 < RESPONSE_BYTES_MAX, "any block fits a response");
+const _: () =
+    assert!(BLOCK_BYTES_MAX + CLOSING_LISTED_BYTES_MAX + 1024 * 1024 < RESPONSE_BYTES_MAX, "any block fits a response");
 const _: () = assert!(VALIDATORS_MAX <= crate::validator::ValidatorIndex::MAX as usize, "a validator has an index");

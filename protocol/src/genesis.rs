@@ -2,7 +2,7 @@
 
 use crate::address::NetworkKind;
 use crate::amount::Amount;
-use crate::bounds::{BOND_UNITS_MIN, DUST_UNITS};
+use crate::bounds::{BOND_UNITS_MIN, DUST_UNITS, EPOCH_BLOCKS_MIN};
 use crate::codec::{Decode, Encode};
 use crate::hash::{Domain, GenesisHash, Txid, hash_of};
 use crate::keys::PublicKey;
@@ -21,6 +21,8 @@ pub struct Params {
     pub block_reward_units: u64,
     /// Blocks between the withdrawal of a bond and the spending of what it returns.
     pub unbonding_blocks: u64,
+    /// Blocks of an epoch, at least; its end waits for seals (E-1).
+    pub epoch_blocks: u64,
 }
 
 /// Everything that defines a network.
@@ -67,6 +69,9 @@ pub enum GenesisError {
         /// Which output.
         output: usize,
     },
+    /// The epochs are too short.
+    #[error("epochs of {0} blocks; at least {EPOCH_BLOCKS_MIN} are needed")]
+    EpochTooShort(u64),
     /// Too few validators have a bond.
     #[error("the genesis outputs hold bonds of {found} validators, a {network:?} network needs at least {needed}")]
     TooFewValidators {
@@ -110,6 +115,9 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError`] names the first defect.
     pub fn check(&self) -> Result<Amount, GenesisError> {
+        if self.params.epoch_blocks < EPOCH_BLOCKS_MIN {
+            return Err(GenesisError::EpochTooShort(self.params.epoch_blocks));
+        }
         let mut validators: BTreeSet<PublicKey> = BTreeSet::new();
         for (output, Output { amount, lock }) in self.outputs.iter().enumerate() {
             let found = amount.units();

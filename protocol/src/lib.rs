@@ -9,7 +9,7 @@
 //! Data flows one way: bytes → [`codec`] → [`keys::Verified`] → [`engine`] step → records to make
 //! durable → messages. The normative text is `protocol/SPEC.md`; rules are cited by number.
 //!
-//! Modules, each depending only on those above it: [`bounds`], [`codec`], [`hash`], [`keys`],
+//! Modules, each depending only on those above it: [`bounds`], [`codec`], [`bitmap`], [`hash`], [`keys`],
 //! [`amount`], [`address`], [`transaction`], [`validator`], [`finality`], [`block`], [`genesis`],
 //! [`wire`], [`ledger`], [`snow`], [`bft`], [`engine`].
 #![no_std]
@@ -20,6 +20,7 @@ extern crate alloc;
 pub mod address;
 pub mod amount;
 pub mod bft;
+pub mod bitmap;
 pub mod block;
 pub mod bounds;
 pub mod codec;

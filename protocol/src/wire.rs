@@ -1,9 +1,10 @@
 //! Messages between nodes (`SPEC.md` N-1…N-8): gossip topics and request-response protocols.
 
+use crate::bitmap::Bitmap;
 use crate::block::{BlockVote, CommittedBlock, Proposal};
 use crate::bounds::{ANNOUNCED_ADDRESS_BYTES_MAX, ANNOUNCED_ADDRESSES_MAX, PEER_ID_BYTES_MAX};
 use crate::codec::{Decode, Encode};
-use crate::finality::VoteBatch;
+use crate::finality::{Seal, VoteBatch};
 use crate::hash::{BlockHash, Domain, GenesisHash, Txid, signing_digest};
 use crate::keys::{PublicKey, SecretKey, Signature, SignatureCheck, Signed};
 use crate::transaction::Transaction;
@@ -56,6 +57,8 @@ pub enum Vote {
     Finality(VoteBatch),
     /// A prevote or precommit.
     Block(BlockVote),
+    /// The end of a validator's votes in an epoch (E-4).
+    Seal(Seal),
 }
 
 impl Signed for Vote {
@@ -63,6 +66,7 @@ impl Signed for Vote {
         match self {
             Self::Finality(batch) => batch.signature_checks(genesis, checks),
             Self::Block(vote) => vote.signature_checks(genesis, checks),
+            Self::Seal(seal) => seal.signature_checks(genesis, checks),
         }
     }
 }
@@ -201,12 +205,14 @@ pub struct BlocksResponse {
 }
 
 /// Protocol `status`: where are you, and what do you know of the height I work on? (N-6)
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct StatusRequest {
     /// The asker's last committed height.
     pub tip: Height,
     /// The asker's round at `tip + 1`.
     pub round: Round,
+    /// The validators, by index, whose seals of the epoch the asker has.
+    pub seals: Bitmap,
 }
 
 /// Answer to a [`StatusRequest`].
@@ -222,6 +228,8 @@ pub struct StatusResponse {
     pub proposals: Vec<Proposal>,
     /// Likewise block votes; all rounds.
     pub votes: Vec<BlockVote>,
+    /// Likewise seals of the epoch that the asker lacks, as many as fit `STATUS_SEALS_BYTES_MAX`.
+    pub seals: Vec<Seal>,
 }
 
 /// All of them must hold, or the response is worth nothing (N-7).
@@ -232,6 +240,9 @@ impl Signed for StatusResponse {
         }
         for vote in &self.votes {
             vote.signature_checks(genesis, checks);
+        }
+        for seal in &self.seals {
+            seal.signature_checks(genesis, checks);
         }
     }
 }

@@ -280,7 +280,7 @@ fn strangers_take_no_room_of_proposals_for_the_next_height() {
     assert_eq!(proposals[0].proposer, rightful);
 }
 
-/// B-11, E-3. A proposer whose locks are on one side of a split double spend offered it in each of its
+/// B-11, E-9. A proposer whose locks are on one side of a split double spend offered it in each of its
 /// blocks, and each time the others refused: one lost round at every such height, for ever.
 #[test]
 fn what_was_offered_in_vain_is_offered_again_after_twice_the_time() {

@@ -1,4 +1,4 @@
-//! Locks, votes and certificates of the engine, and what a restart keeps of them (`SPEC.md` F-1…F-6, D-1, D-4, D-5, D-12, D-13, E-2, E-3).
+//! Locks, votes and certificates of the engine, and what a restart keeps of them (`SPEC.md` F-1…F-6, D-1, D-4, D-5, D-12, D-13, E-2, E-9).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod engine_support;
@@ -125,7 +125,7 @@ fn a_validator_never_prepares_two_spends_even_after_a_restart() {
     }
 }
 
-/// F-1, E-3, S-10. A lock taken for a block did not move the preference: the node then spoke against both
+/// F-1, E-9, S-10. A lock taken for a block did not move the preference: the node then spoke against both
 /// sides of a double spend, and neither could get a quorum.
 #[test]
 fn what_is_locked_for_a_block_is_preferred_also_after_a_restart() {

@@ -59,6 +59,8 @@ fn hashes_are_those_of_the_vectors_h_1() {
     put("spend digest: payment", hex::encode(body.spend_digest(&GENESIS)));
     put("block hash", hash.to_string());
     put("commit hash", commit(hash).hash().to_string());
+    put("closing hash", samples::closing().0.hash().to_string());
+    put("seal list hash", samples::seal(&key(11)).list().to_string());
     put("validator set hash", validators().hash().to_string());
     put(
         "signing digest of the number 1 as a proposal",
@@ -116,6 +118,7 @@ fn signed_digests_are_those_of_the_vectors_k_1() {
     put("Announcement", &samples::announcement());
     put("BlockVote: prevote nil", &samples::nil_prevote());
     put("BlockVote: precommit", &samples::precommit());
+    put("Seal", &samples::seal(&key(11)));
     put("Proposal: first", &samples::proposal(0, None));
     put("Proposal: again", &samples::proposal(3, Some(Round(1))));
     check_against("signatures.json", &found);
@@ -142,4 +145,6 @@ fn the_samples_are_valid_proofs() {
     assert_eq!(commit.verify(block.header.epoch, &validators, &GENESIS), Ok(()));
     assert_eq!(samples::certificate().verify(&validators, &GENESIS), Ok(()));
     assert!(samples::compact_block().matches_header());
+    let closing = samples::closing().0;
+    assert_eq!(closing.verify_except(block.header.epoch, &validators, &GENESIS, |_| false), Ok(()));
 }

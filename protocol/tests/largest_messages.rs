@@ -5,14 +5,16 @@ mod samples;
 
 use samples::{GENESIS, key, owner, validators};
 use timecoin_protocol::amount::Amount;
-use timecoin_protocol::block::{Block, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal};
+use timecoin_protocol::block::{
+    Block, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal, SealSignature,
+};
 use timecoin_protocol::bounds::{
-    BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, GOSSIP_BYTES_MAX, OUTPUTS_MAX, QUERY_TXIDS_MAX, REQUEST_BYTES_MAX,
-    RESPONSE_BYTES_MAX, TRANSACTION_BYTES_MAX, VALIDATORS_MAX, VOTES_PER_BATCH_MAX,
+    BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, CLOSING_LISTED_BYTES_MAX, GOSSIP_BYTES_MAX, OUTPUTS_MAX, QUERY_TXIDS_MAX,
+    REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VALIDATORS_MAX, VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{Decode, Encode, decode, encode, encoded_len};
-use timecoin_protocol::finality::{Phase, VoteBatch};
-use timecoin_protocol::hash::{BlockHash, Txid};
+use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
+use timecoin_protocol::hash::{BlockHash, Hash, Txid};
 use timecoin_protocol::keys::Signature;
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Witness};
 use timecoin_protocol::validator::{Epoch, Height, Round};
@@ -32,6 +34,11 @@ fn commit_of_all() -> Commit {
         block: BlockHash([9; 32]),
         signatures: (0..VALIDATORS_MAX as u16).map(signature).collect(),
     }
+}
+
+fn closing_of_all() -> Closing {
+    let seal = |validator| SealSignature { validator, list: Hash([9; 32]), signature: Signature([9; 64]) };
+    Closing { seals: (0..VALIDATORS_MAX as u16).map(seal).collect() }
 }
 
 fn header() -> Header {
@@ -59,7 +66,15 @@ fn wide_transaction() -> Transaction {
 fn full_block() -> CommittedBlock {
     let transaction = wide_transaction();
     let transactions = vec![transaction.clone(); BLOCK_BYTES_MAX / encoded_len(&transaction)];
-    let block = Block { header: header(), parent_commit: Some(commit_of_all()), coinbase: coinbase(), transactions };
+    let bits = CLOSING_LISTED_BYTES_MAX / VALIDATORS_MAX * 8;
+    let block = Block {
+        header: header(),
+        parent_commit: Some(commit_of_all()),
+        coinbase: coinbase(),
+        transactions,
+        closing: closing_of_all(),
+        listed: vec![[bits - 1].into_iter().collect(); VALIDATORS_MAX],
+    };
     CommittedBlock { block, commit: commit_of_all() }
 }
 
@@ -70,6 +85,7 @@ fn the_largest_proposal_fits_a_gossip_message_n_8() {
         parent_commit: Some(commit_of_all()),
         coinbase: coinbase(),
         txids: vec![Txid([1; 32]); BLOCK_TRANSACTIONS_MAX],
+        closing: closing_of_all(),
     };
     let proven = Some((Round(u32::MAX), commit_of_all().signatures));
     fits(&Proposal::sign(Round(u32::MAX), proven, block, &key(11), &GENESIS), GOSSIP_BYTES_MAX);
@@ -80,6 +96,17 @@ fn the_largest_vote_batch_fits_a_gossip_message_n_8() {
     let txids = vec![Txid([1; 32]); VOTES_PER_BATCH_MAX];
     let batch = VoteBatch::sign(Epoch(u64::MAX), Phase::Commit, txids, &key(11), &GENESIS);
     fits(&Vote::Finality(batch), GOSSIP_BYTES_MAX);
+}
+
+#[test]
+fn the_largest_seal_fits_a_gossip_message_n_8() {
+    let txid = |index: usize| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&(index as u64).to_be_bytes());
+        Txid(bytes)
+    };
+    let seal = Seal::sign(Epoch(u64::MAX), (0..SEAL_TXIDS_MAX).map(txid).collect(), &key(11), &GENESIS);
+    fits(&Vote::Seal(seal), GOSSIP_BYTES_MAX);
 }
 
 #[test]

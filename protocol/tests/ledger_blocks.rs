@@ -13,7 +13,7 @@ use timecoin_protocol::codec::{decode, encode, encoded_len};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::Signature;
 use timecoin_protocol::ledger::{
-    BlockError, ChainState, TransactionError, Unavailable, UtxoSet, apply_block, build_block,
+    BlockError, BlockParts, ChainState, TransactionError, Unavailable, UtxoSet, apply_block, build_block,
 };
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo, Witness};
 
@@ -156,7 +156,8 @@ fn a_small_transaction_still_fits_where_a_large_one_does_not() {
 fn a_proposer_whose_clock_is_behind_takes_the_next_millisecond() {
     let chain = Chain::new();
     let proposer = chain.state.validators.members()[0].key;
-    let (block, _) = build_block(&chain.state, &chain.genesis.params, &chain.utxos, 0, proposer, None, &[]).unwrap();
+    let (block, _) =
+        build_block(&chain.state, &chain.genesis.params, &chain.utxos, 0, proposer, BlockParts::default()).unwrap();
     assert_eq!(block.header.time_ms, chain.state.time_ms + 1);
     assert!(chain.judge(&block).is_ok());
 }
@@ -218,7 +219,14 @@ fn a_failure_of_storage_is_not_blamed_on_the_block() {
     assert_eq!(apply_block(&chain.state, &chain.genesis.params, &Broken, &block), Err(Unavailable));
     let transactions = [Arc::new(chain.payment(2, 3))];
     let proposer = block.header.proposer;
-    let built = build_block(&chain.state, &chain.genesis.params, &Broken, 0, proposer, None, &transactions);
+    let built = build_block(
+        &chain.state,
+        &chain.genesis.params,
+        &Broken,
+        0,
+        proposer,
+        BlockParts { transactions: &transactions, ..BlockParts::default() },
+    );
     assert_eq!(built.unwrap_err(), Unavailable);
 }
 

@@ -5,6 +5,7 @@
 mod samples;
 
 use samples::{GENESIS, key, payment, vote_batch};
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::{Domain, Txid, hash_bytes, merkle_root};
@@ -98,7 +99,10 @@ fn requests_are_laid_out_as_in_n_5_and_n_6() {
     assert_eq!(encode(&TransactionsRequest { txids: txids.clone() }), list);
     assert_eq!(encode(&CertificatesRequest { txids }), list);
     assert_eq!(encode(&BlocksRequest { from: Height(70_000), count: 128 }), [252, 0x70, 0x11, 1, 0, 128]);
-    assert_eq!(encode(&StatusRequest { tip: Height(4), round: Round(255) }), [4, 251, 255, 0]);
+    assert_eq!(
+        encode(&StatusRequest { tip: Height(4), round: Round(255), seals: Bitmap::default() }),
+        [4, 251, 255, 0, 0]
+    );
 }
 
 #[test]
@@ -106,12 +110,14 @@ fn gossip_is_laid_out_as_in_n_2_and_n_3() {
     let batch = vote_batch(Phase::Commit, &key(11));
     assert_eq!(encode(&Vote::Finality(batch.clone())), [vec![0], encode(&batch)].concat());
     assert_eq!(encode(&Vote::Block(samples::precommit())), [vec![1], encode(&samples::precommit())].concat());
+    let seal = samples::seal(&key(11));
+    assert_eq!(encode(&Vote::Seal(seal.clone())), [vec![2], encode(&seal)].concat());
     let transactions = vec![payment(), payment()];
     let expected = [vec![2], encode(&payment()), encode(&payment())].concat();
     assert_eq!(encode(&TransactionBatch { transactions }), expected);
 }
 
-/// The signatures of both lists are asked for, so none of them can be left unchecked.
+/// The signatures of all lists are asked for, so none of them can be left unchecked.
 #[test]
 fn a_status_response_stands_for_all_its_signatures_n_7() {
     let response = timecoin_protocol::wire::StatusResponse {
@@ -120,6 +126,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         epoch: Epoch(1),
         proposals: vec![samples::proposal(0, None), samples::proposal(3, Some(Round(1)))],
         votes: vec![samples::nil_prevote(), samples::precommit()],
+        seals: vec![samples::seal(&key(11))],
     };
     let mut checks = Vec::new();
     response.signature_checks(&GENESIS, &mut checks);
@@ -128,6 +135,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         signature(&response.proposals[1]),
         signature(&response.votes[0]),
         signature(&response.votes[1]),
+        signature(&response.seals[0]),
     ];
     assert_eq!(checks, expected);
 }

@@ -64,6 +64,7 @@ async fn a_cluster_under_load_finishes_every_payment_and_settles_every_double_sp
         base_port: None,
         program: timed().to_owned(),
         block_time_ms: 500,
+        epoch_blocks: 10,
         log_level: "info".into(),
     };
     let cluster = Cluster::start(&options).await.unwrap();

@@ -25,6 +25,8 @@ const BOND: Amount = Amount(10_000 * UNITS_PER_TIME);
 const REWARD: Amount = Amount(100 * UNITS_PER_TIME);
 /// Blocks for which a withdrawn bond waits.
 const UNBONDING_BLOCKS: u64 = 60;
+/// Blocks of an epoch unless told otherwise.
+pub const EPOCH_BLOCKS: u64 = 60;
 /// Account of the funded addresses.
 pub const ACCOUNT_FUNDED: u32 = 0;
 /// Account of the addresses that rewards are paid to.
@@ -110,7 +112,7 @@ pub struct Devnet {
 
 impl Devnet {
     /// A network of `validators` nodes.
-    pub fn found(name: &str, phrase: Phrase, validators: usize, block_interval_ms: u64) -> Self {
+    pub fn found(name: &str, phrase: Phrase, validators: usize, block_interval_ms: u64, epoch_blocks: u64) -> Self {
         let nodes: Vec<NodeKeys> = (0..validators).map(|_| NodeKeys::generate()).collect();
         let count = u32::try_from(validators).unwrap_or(u32::MAX);
         let payouts = phrase.keys(NetworkKind::Devnet, ACCOUNT_PAYOUT, 0..count);
@@ -128,6 +130,7 @@ impl Devnet {
                 block_interval_ms,
                 block_reward_units: REWARD.units(),
                 unbonding_blocks: UNBONDING_BLOCKS,
+                epoch_blocks,
             },
             outputs: bonds.chain(funds).collect(),
         };

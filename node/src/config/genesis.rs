@@ -48,7 +48,12 @@ mod tests {
             name: "sample".into(),
             network: NetworkKind::Devnet,
             time_ms: 1_700_000_000_000,
-            params: Params { block_interval_ms: 1_000, block_reward_units: 10_000_000_000, unbonding_blocks: 10 },
+            params: Params {
+                block_interval_ms: 1_000,
+                block_reward_units: 10_000_000_000,
+                unbonding_blocks: 10,
+                epoch_blocks: 60,
+            },
             outputs: vec![
                 Output { amount: Amount(100_000_000_000), lock: bond },
                 Output { amount: Amount(5_000), lock: Lock::Address(Owner([2; 20])) },

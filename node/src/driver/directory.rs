@@ -90,7 +90,7 @@ impl Directory {
         if known.is_some_and(|known| announcement.time_ms < known.saturating_add(ANNOUNCEMENT_DISTANCE_MS_MIN)) {
             return Verdict::Ignore;
         }
-        let is_validator = self.view.state.load().validators.index_of(&announcement.validator).is_some();
+        let is_validator = self.view.state.load().is_validator(&announcement.validator);
         // N-33: others may be validators once this node has caught up; a bounded number is kept.
         if !is_validator && known.is_none() && self.strangers() >= ANNOUNCED_STRANGERS_MAX {
             return Verdict::Ignore;
@@ -101,14 +101,14 @@ impl Directory {
 
     fn strangers(&self) -> usize {
         let state = self.view.state.load();
-        self.view.masternodes.iter().filter(|entry| state.validators.index_of(entry.key()).is_none()).count()
+        self.view.masternodes.iter().filter(|entry| !state.is_validator(entry.key())).count()
     }
 
     /// Nodes of present validators that are not connected, this node's own left out.
     #[must_use]
     pub fn missing(&self) -> Vec<(PeerId, Vec<Multiaddr>)> {
         let state = self.view.state.load();
-        let members = self.view.masternodes.iter().filter(|entry| state.validators.index_of(entry.key()).is_some());
+        let members = self.view.masternodes.iter().filter(|entry| state.is_validator(entry.key()));
         members
             .filter(|entry| entry.peer != self.view.peer_id && !self.is_ready(&entry.peer))
             .map(|entry| (entry.peer, entry.addresses.clone()))

@@ -72,6 +72,10 @@ impl Readers {
             Event::Equivocation { validator, height, round } => {
                 tracing::warn!(%validator, %height, %round, "a validator signed messages that contradict each other");
             }
+            Event::Epoch { epoch, start } => tracing::info!(%epoch, %start, "epoch began"),
+            Event::FinalityLost { txid, epoch } => {
+                tracing::error!(%txid, %epoch, "a final transaction is in no block: a third of the weight is faulty");
+            }
             Event::Round { height, round } => tracing::debug!(%height, %round, "round"),
             Event::Poll { transactions, successful, micros } => {
                 self.view.publish(News::Poll { transactions, successful, micros });

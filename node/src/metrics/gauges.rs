@@ -47,6 +47,12 @@ impl Gauges {
             ("block_time_milliseconds", "Time of the last block in milliseconds since 1970 UTC", state.time_ms),
             ("round", "Round of the height in progress", u64::from(gauges.round)),
             ("epoch", "Epoch of the next block", state.epoch.0),
+            ("epoch_start_height", "Height of the first block of the epoch", state.epoch_start.0),
+            (
+                "epoch_sealing",
+                "1 while the epoch ends and payments wait",
+                u64::from(state.is_sealing(&view.genesis.params)),
+            ),
             ("validators", "Validators of the epoch", count(state.validators.len())),
             ("voting_weight_units", "Voting weight of all validators", state.validators.total().0),
             ("supply_units", "Sum of all unspent outputs", state.supply.0),

@@ -5,22 +5,26 @@ use super::context::Context;
 use super::table::{Answer, Handler, Method};
 use crate::view::MasternodeEntry;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use timecoin_protocol::block::CommittedBlock;
 use timecoin_protocol::engine::Reputation;
 use timecoin_protocol::keys::PublicKey;
-use timecoin_protocol::ledger::ChainState;
+use timecoin_protocol::ledger::{ChainState, validators_from_bonds};
 use timecoin_protocol::validator::{Round, Validator, ValidatorSet};
 
 /// The methods of this subject.
 pub const METHODS: &[Method] = &[
     Method {
         name: "masternodelist",
-        about: "The validators of this epoch, and where their nodes are, as far as this node was told.",
+        about: "The validators of this epoch and those that come, and where their nodes are, as far as this node was told.",
         params: &[],
-        result: "list of objects: index, key, weight, tier, share_ppm (millionths of the whole weight), payout, \
-                 peer_id, addresses, announced_ms, connected, reputation (what this node saw of it since it started: \
-                 queries it answered and failed to answer, its usual answer time in microseconds, whether it is not \
-                 asked at the moment, recent blocks and how many of them it signed, the same as participation_ppm)",
+        result: "list of objects: index (null before its first epoch), key, weight, tier, share_ppm (millionths of the whole \
+                 weight), payout, next_weight (in the next epoch), bonded (in the one after that, as things are), status \
+                 (active, joining, leaving, removed), since_epoch (when a joining one gets its vote, a leaving one loses \
+                 it), peer_id, addresses, announced_ms, connected, reputation (of validators of this epoch; what this node \
+                 saw of it since it started: queries it answered and failed to answer, its usual answer time in \
+                 microseconds, whether it is not asked at the moment, recent blocks and how many of them it signed, the \
+                 same as participation_ppm)",
         errors: &[],
         example: "[]",
         unsafe_method: false,
@@ -42,7 +46,8 @@ pub const METHODS: &[Method] = &[
         about: "Block agreement now: height in progress, round, proposer, quorum, and the network's fixed rules.",
         params: &[],
         result: "object: height, round, epoch, proposer, validators, total_weight, quorum_weight, last_block_time_ms, \
-                 polls, block_interval_ms, block_reward_units, unbonding_blocks",
+                 polls, block_interval_ms, block_reward_units, unbonding_blocks, epoch_start, epoch_blocks, sealing \
+                 (the epoch ends: payments wait for the next), next_validators (their number in the next epoch)",
         errors: &[],
         example: "[]",
         unsafe_method: false,
@@ -67,22 +72,58 @@ fn member(context: &Context, set: &ValidatorSet, validator: &Validator) -> Value
     })
 }
 
+/// The validators that the bonds of now would make.
+fn bonded(state: &ChainState) -> ValidatorSet {
+    validators_from_bonds(state.bonds.iter().map(|(outpoint, utxo)| (*outpoint, *utxo)))
+}
+
+/// How a validator stands: the word for it, and the epoch in which that changes what it may do (of one that stays, the
+/// present one). Nothing for a key without a bond.
+fn standing(state: &ChainState, bonded: &ValidatorSet, key: &PublicKey) -> Option<(&'static str, u64)> {
+    let next = state.set_of_next_epoch();
+    let [now, soon, later] = [&*state.validators, &*next, bonded].map(|set| set.index_of(key).is_some());
+    let epoch = state.epoch.0;
+    match (now, soon, later) {
+        _ if state.offenders.contains(key) => Some(("removed", epoch + u64::from(now))),
+        (true, true, true) => Some(("active", epoch)),
+        (true, false, _) => Some(("leaving", epoch + 1)),
+        (_, true, false) => Some(("leaving", epoch + 2)),
+        (false, true, true) => Some(("joining", epoch + 1)),
+        (false, false, true) => Some(("joining", epoch + 2)),
+        (false, false, false) => None,
+    }
+}
+
 fn masternode_list(context: &Context, _: &Args) -> Answer {
-    let set = std::sync::Arc::clone(&context.view.state.load().validators);
+    let state = context.view.state.load_full();
+    let (next, bonded) = (state.set_of_next_epoch(), bonded(&state));
     let (peers, reputations) = (context.view.peers.load(), context.view.reputations.load());
-    let list = set.members().iter().map(|validator| {
-        let announced = context.view.masternodes.get(&validator.key).map(|entry| entry.value().clone());
-        let mut fields = member(context, &set, validator);
-        let own = context.view.validator == Some(validator.key);
+    let mut members: BTreeMap<PublicKey, Validator> = BTreeMap::new();
+    for set in [&*state.validators, &*next, &bonded] {
+        for validator in set.members() {
+            members.entry(validator.key).or_insert(*validator);
+        }
+    }
+    let list = members.into_values().map(|validator| {
+        let key = validator.key;
+        let announced = context.view.masternodes.get(&key).map(|entry| entry.value().clone());
+        let validator = Validator { weight: state.validators.weight_of(&key), ..validator };
+        let mut fields = member(context, &state.validators, &validator);
+        let own = context.view.validator == Some(key);
         let is_connected = |entry: &MasternodeEntry| {
             let peer_id = entry.peer.to_string();
             own || peers.iter().any(|peer| peer.peer_id == peer_id)
         };
-        let conduct = reputations.iter().find(|entry| entry.key == validator.key);
-        super::shape::extend(&mut fields, json!({"reputation": conduct.map(reputation)}));
+        let conduct = reputations.iter().find(|entry| entry.key == key).map(reputation);
+        let standing = standing(&state, &bonded, &key);
         super::shape::extend(
             &mut fields,
             json!({
+                "reputation": conduct,
+                "next_weight": next.weight_of(&key),
+                "bonded": bonded.weight_of(&key),
+                "status": standing.map(|(word, _)| word),
+                "since_epoch": standing.map(|(_, epoch)| epoch),
                 "peer_id": announced.as_ref().map(|entry| entry.peer.to_string()),
                 "addresses": announced.as_ref().map(addresses).unwrap_or_default(),
                 "announced_ms": announced.as_ref().map(|entry| entry.announced_ms),
@@ -118,8 +159,11 @@ fn masternode_status(context: &Context, _: &Args) -> Answer {
     };
     let place = state.validators.index_of(&key).and_then(|index| state.validators.at(index));
     let Some(validator) = place else {
-        let text = "the validator key has no bond in the validator set; the set is that of the genesis bonds";
-        return Ok(own_status(context, Some(key), text));
+        let text = match standing(&state, &bonded(&state), &key) {
+            Some((_, epoch)) => format!("votes from epoch {epoch} on"),
+            None => "the validator key has no bond".to_owned(),
+        };
+        return Ok(own_status(context, Some(key), &text));
     };
     let mut fields = own_status(context, Some(key), "active");
     super::shape::extend(&mut fields, member(context, &state.validators, validator));
@@ -139,13 +183,9 @@ fn own_status(context: &Context, key: Option<PublicKey>, status: &str) -> Value 
     })
 }
 
-/// Whether `key` precommitted the last block; unknown if that block was of an earlier epoch, whose
-/// validators are no longer at hand.
+/// Whether `key` precommitted the last block; unknown if it had no vote then.
 fn signed(last: &CommittedBlock, state: &ChainState, key: &PublicKey) -> Option<bool> {
-    if last.block.header.epoch != state.epoch {
-        return None;
-    }
-    let index = state.validators.index_of(key)?;
+    let index = state.signers.validators.index_of(key)?;
     Some(last.commit.signatures.iter().any(|signature| signature.validator == index))
 }
 
@@ -168,6 +208,10 @@ fn consensus_info(context: &Context, _: &Args) -> Answer {
         "block_interval_ms": params.block_interval_ms,
         "block_reward_units": params.block_reward_units,
         "unbonding_blocks": params.unbonding_blocks,
+        "epoch_start": state.epoch_start,
+        "epoch_blocks": params.epoch_blocks,
+        "sealing": state.is_sealing(params),
+        "next_validators": state.set_of_next_epoch().len(),
     }))
 }
 

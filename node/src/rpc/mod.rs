@@ -206,7 +206,12 @@ mod tests {
             name: "table".to_owned(),
             network: NetworkKind::Devnet,
             time_ms: 0,
-            params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10 },
+            params: Params {
+                block_interval_ms: 1_000,
+                block_reward_units: 100,
+                unbonding_blocks: 10,
+                epoch_blocks: 60,
+            },
             outputs: vec![Output { amount: Amount::from_time(1_000).unwrap(), lock }],
         };
         let opened = Store::open(dir, &genesis).unwrap();

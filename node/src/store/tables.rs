@@ -5,14 +5,14 @@
 
 use redb::TableDefinition;
 use timecoin_protocol::address::Owner;
-use timecoin_protocol::bounds::{BLOCK_BYTES_MAX, VALIDATORS_MAX};
+use timecoin_protocol::bounds::{BLOCK_BYTES_MAX, CLOSING_LISTED_BYTES_MAX, VALIDATORS_MAX};
 use timecoin_protocol::codec::{self, Decode, Encode};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::transaction::OutPoint;
 use timecoin_protocol::validator::Height;
 
 /// Version of the table layout of all files.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// All files: schema version, genesis hash; in the journal the last durable height, in the ledger
 /// the checkpointed chain state as well.
@@ -45,7 +45,7 @@ pub const META_STATE: &str = "state";
 const ROW_BYTES_MAX: usize = 31 * 1024 * 1024;
 
 const _: () = assert!(
-    BLOCK_BYTES_MAX + 2 * VALIDATORS_MAX * 70 + 1024 * 1024 < ROW_BYTES_MAX,
+    BLOCK_BYTES_MAX + CLOSING_LISTED_BYTES_MAX + 3 * VALIDATORS_MAX * 70 + 1024 * 1024 < ROW_BYTES_MAX,
     "any block with its commits fits a row"
 );
 

@@ -5,18 +5,20 @@ use crate::network::Protocol;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
 use timecoin_protocol::bounds::{
     GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX,
-    TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
+    SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{decode, encoded_len};
-use timecoin_protocol::finality::VoteBatch;
+use timecoin_protocol::finality::{Seal, VoteBatch};
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::wire::{
     Announcement, BlocksResponse, CertificatesResponse, StatusResponse, Topic, TransactionBatch, TransactionsResponse,
     Vote,
 };
 
-/// Largest encoded vote, in bytes: a full batch with its header.
-const VOTE_BYTES_MAX: usize = VOTES_PER_BATCH_MAX * 32 + 256;
+/// Largest encoded vote, in bytes: a full seal with its header.
+const VOTE_BYTES_MAX: usize = SEAL_TXIDS_MAX * 32 + 256;
+
+const _: () = assert!(VOTES_PER_BATCH_MAX <= SEAL_TXIDS_MAX);
 
 /// The bytes are not what their topic or protocol carries; whoever sent them is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +61,10 @@ pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
         }
         Topic::Votes => {
             let vote = decode(bytes, VOTE_BYTES_MAX).map_err(|_| Malformed)?;
-            if let Vote::Finality(batch) = &vote {
-                ensure(batch.has_valid_size())?;
+            match &vote {
+                Vote::Finality(batch) => ensure(batch.has_valid_size())?,
+                Vote::Seal(seal) => ensure(seal.has_valid_form())?,
+                Vote::Block(_) => {}
             }
             Ok(Gossiped::Vote(vote))
         }
@@ -93,7 +97,11 @@ pub fn answer(protocol: Protocol, bytes: &[u8]) -> Result<Answered, Malformed> {
             ensure(blocks.len() <= REQUEST_BLOCKS_MAX)?;
             Ok(Answered::Blocks(blocks))
         }
-        Protocol::Status => Ok(Answered::Status(Box::new(decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?))),
+        Protocol::Status => {
+            let status: StatusResponse = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(status.seals.iter().all(Seal::has_valid_form))?;
+            Ok(Answered::Status(Box::new(status)))
+        }
     }
 }
 
@@ -102,7 +110,7 @@ mod tests {
     use super::*;
     use timecoin_protocol::codec::encode;
     use timecoin_protocol::finality::Phase;
-    use timecoin_protocol::hash::GenesisHash;
+    use timecoin_protocol::hash::{GenesisHash, Txid};
     use timecoin_protocol::keys::SecretKey;
     use timecoin_protocol::transaction::TransactionBody;
     use timecoin_protocol::validator::Epoch;
@@ -124,6 +132,15 @@ mod tests {
         let Vote::Finality(batch) = empty_batch_of_votes() else { unreachable!() };
         let response = encode(&CertificatesResponse { batches: vec![batch] });
         assert_eq!(answer(Protocol::Certificates, &response).unwrap_err(), Malformed);
+    }
+
+    #[test]
+    fn a_seal_whose_list_is_not_sorted_is_malformed_e_4() {
+        let txids = vec![Txid([1; 32]), Txid([2; 32])];
+        let mut seal = Seal::sign(Epoch(0), txids, &SecretKey::from_seed(&[1; 32]), &GenesisHash([0; 32]));
+        assert!(gossip(Topic::Votes, &encode(&Vote::Seal(seal.clone()))).is_ok());
+        seal.txids.reverse();
+        assert_eq!(gossip(Topic::Votes, &encode(&Vote::Seal(seal))).unwrap_err(), Malformed);
     }
 
     #[test]

@@ -117,6 +117,7 @@ const fn voter(vote: &Vote) -> &PublicKey {
     match vote {
         Vote::Finality(batch) => &batch.voter,
         Vote::Block(vote) => &vote.voter,
+        Vote::Seal(seal) => &seal.voter,
     }
 }
 
@@ -124,13 +125,15 @@ const fn epoch(vote: &Vote) -> Epoch {
     match vote {
         Vote::Finality(batch) => batch.epoch,
         Vote::Block(vote) => vote.epoch,
+        Vote::Seal(seal) => seal.epoch,
     }
 }
 
 /// Who signed, as far as this node can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// A validator of the present set: its messages are forwarded.
+    /// A validator of the message's epoch (the present one, the next one, or that of the last block): it is
+    /// forwarded.
     Member,
     /// Unknown, but the message is of a later epoch, whose validators this node does not know
     /// yet: useful here, not forwarded.
@@ -142,12 +145,10 @@ enum Standing {
 impl Outlets {
     fn standing(&self, key: &PublicKey, epoch: Epoch) -> Standing {
         let state = self.view.state.load();
-        if state.validators.index_of(key).is_some() {
-            Standing::Member
-        } else if epoch > state.epoch {
-            Standing::Later
-        } else {
-            Standing::Stranger
+        match state.set_of(epoch) {
+            Some(set) if set.index_of(key).is_some() => Standing::Member,
+            None if epoch > state.epoch => Standing::Later,
+            _ => Standing::Stranger,
         }
     }
 

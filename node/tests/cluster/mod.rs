@@ -23,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What each coin of the user is worth, in units.
 pub const COIN: u64 = 1_000_000;
 
+/// What the user has besides, in one output: enough for a bond heavier than four validators.
+pub const FORTUNE: u64 = 5 * BOND_UNITS_MIN;
 /// Coins that the user has from genesis.
 const COINS: usize = 64;
 
@@ -31,11 +33,13 @@ pub struct Cluster {
     pub genesis: Arc<Genesis>,
     pub user: SecretKey,
     validators: usize,
+    /// Nodes after these that have a validator key, but no bond from genesis.
+    newcomers: usize,
     dirs: Vec<TempDir>,
     nodes: Vec<Option<Node>>,
 }
 
-fn validator_key(index: usize) -> SecretKey {
+pub fn validator_key(index: usize) -> SecretKey {
     SecretKey::from_seed(&[u8::try_from(index + 1).unwrap(); 32])
 }
 
@@ -43,29 +47,36 @@ fn node_key(index: usize) -> libp2p::identity::Keypair {
     libp2p::identity::Keypair::ed25519_from_bytes([u8::try_from(index + 101).unwrap(); 32]).unwrap()
 }
 
-fn genesis(validators: usize, user: &SecretKey) -> Genesis {
+fn genesis(validators: usize, user: &SecretKey, epoch_blocks: u64) -> Genesis {
     let bond = |index| {
         let validator = validator_key(index).public();
         Output { amount: Amount(BOND_UNITS_MIN), lock: Lock::Bond { validator, owner: Owner::from(&validator) } }
     };
     let coin = Output { amount: Amount(COIN), lock: Lock::Address(Owner::from(&user.public())) };
+    let fortune = Output { amount: Amount(FORTUNE), ..coin };
     Genesis {
         name: "cluster".into(),
         network: NetworkKind::Devnet,
         time_ms: 1_700_000_000_000,
-        params: Params { block_interval_ms: 500, block_reward_units: 100, unbonding_blocks: 10 },
-        outputs: (0..validators).map(bond).chain(std::iter::repeat_n(coin, COINS)).collect(),
+        params: Params { block_interval_ms: 500, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks },
+        outputs: (0..validators).map(bond).chain(std::iter::repeat_n(coin, COINS)).chain([fortune]).collect(),
     }
 }
 
 impl Cluster {
     /// Starts `validators` validators; all but the first join through the first.
     pub async fn start(validators: usize) -> Self {
+        Self::start_with_epochs(validators, 60).await
+    }
+
+    /// The same with epochs of so many blocks.
+    pub async fn start_with_epochs(validators: usize, epoch_blocks: u64) -> Self {
         let user = SecretKey::from_seed(&[200; 32]);
         let mut cluster = Self {
-            genesis: Arc::new(genesis(validators, &user)),
+            genesis: Arc::new(genesis(validators, &user, epoch_blocks)),
             user,
             validators,
+            newcomers: 0,
             dirs: Vec::new(),
             nodes: Vec::new(),
         };
@@ -80,6 +91,17 @@ impl Cluster {
         let index = self.nodes.len();
         self.add(index).await;
         index
+    }
+
+    /// Starts one more node, with a validator key that has no bond yet; gives its number. Only before any follower.
+    pub async fn add_newcomer(&mut self) -> usize {
+        self.newcomers += 1;
+        self.add_follower().await
+    }
+
+    /// Where the user's fortune is.
+    pub fn fortune(&self) -> OutPoint {
+        self.genesis.utxos().nth(self.validators + COINS).unwrap().0
     }
 
     async fn add(&mut self, index: usize) {
@@ -97,7 +119,7 @@ impl Cluster {
         NodeOptions {
             genesis: Arc::clone(&self.genesis),
             data_dir: self.dir(index).to_owned(),
-            validator_key: (index < self.validators).then(|| validator_key(index)),
+            validator_key: (index < self.validators + self.newcomers).then(|| validator_key(index)),
             node_key: node_key(index),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap,

@@ -41,7 +41,7 @@ pub fn fixture() -> Fixture {
         name: "parts".into(),
         network: NetworkKind::Devnet,
         time_ms: 1_700_000_000_000,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10 },
+        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks: 60 },
         outputs: (0..4).map(bond).collect(),
     });
     let dir = TempDir::new().unwrap();

@@ -20,7 +20,7 @@ use timecoin_protocol::engine::{Admitted, Journal, Ledger, Record, Status, Time}
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::SecretKey;
-use timecoin_protocol::ledger::build_block;
+use timecoin_protocol::ledger::{BlockParts, build_block};
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
 use timecoin_protocol::validator::Round;
 use tokio::sync::mpsc;
@@ -56,7 +56,12 @@ pub fn genesis() -> Genesis {
         name: "rpc".to_owned(),
         network: NetworkKind::Devnet,
         time_ms: 1_000,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 100_000, unbonding_blocks: 10 },
+        params: Params {
+            block_interval_ms: 1_000,
+            block_reward_units: 100_000,
+            unbonding_blocks: 10,
+            epoch_blocks: 60,
+        },
         outputs,
     }
 }
@@ -150,9 +155,10 @@ impl Node {
         let (genesis, state) = (Arc::clone(&self.view.genesis), self.view.state.load_full());
         let transfers: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let time_ms = state.time_ms + 1_000;
-        let parent = self.parent_commit.take();
+        let parent_commit = self.parent_commit.take();
+        let parts = BlockParts { parent_commit, transactions: &transfers, seals: &[] };
         let (block, delta) =
-            build_block(&state, &genesis.params, &self.ledger, time_ms, key(1).public(), parent, &transfers).unwrap();
+            build_block(&state, &genesis.params, &self.ledger, time_ms, key(1).public(), parts).unwrap();
         assert_eq!(delta.txids.len(), transactions.len(), "a transfer was left out");
         let (hash, height) = (block.header.hash(), block.header.height);
         let vote = BlockVote::sign(

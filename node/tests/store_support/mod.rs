@@ -9,7 +9,7 @@ use std::sync::Arc;
 use timecoin_node::store::{ChainReader, LedgerStore};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
-use timecoin_protocol::block::{Block, Commit, CommittedBlock, Header};
+use timecoin_protocol::block::{Block, Closing, Commit, CommittedBlock, Header};
 use timecoin_protocol::engine::Ledger;
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::{Hash, MerkleRoot, Txid};
@@ -36,7 +36,7 @@ pub fn genesis() -> Genesis {
         name: "storage".to_owned(),
         network: NetworkKind::Devnet,
         time_ms: 1_000,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10 },
+        params: Params { block_interval_ms: 1_000, block_reward_units: 100, unbonding_blocks: 10, epoch_blocks: 60 },
         outputs: std::iter::once(bond).chain((0..2 * OWNERS).map(|number| coin(number % OWNERS))).collect(),
     }
 }
@@ -102,7 +102,9 @@ impl Chain {
             transactions.push(Transaction { body, witnesses: Vec::new() });
         }
         let coinbase = making.coinbase(&mut choices);
-        let block = Block { header: self.header(height, seed), parent_commit: None, coinbase, transactions };
+        let header = self.header(height, seed);
+        let (closing, listed) = (Closing::default(), Vec::new());
+        let block = Block { header, parent_commit: None, coinbase, transactions, closing, listed };
         let hash = block.header.hash();
         let commit = Commit { height, round: Round(0), block: hash, signatures: Vec::new() };
         let (mut history, live) = (making.history, making.live);
@@ -138,6 +140,7 @@ impl Chain {
             utxo_set: Hash([0; 32]),
             next_validators: Hash([0; 32]),
             parent_commit: Hash([0; 32]),
+            closing: Hash([0; 32]),
         }
     }
 

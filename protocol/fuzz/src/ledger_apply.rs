@@ -10,7 +10,9 @@ use timecoin_protocol::amount::Amount;
 use timecoin_protocol::block::{Block, Commit, CommitSignature};
 use timecoin_protocol::hash::{Hash, Txid};
 use timecoin_protocol::keys::Signature;
-use timecoin_protocol::ledger::{BlockDelta, ChainState, UtxoSetHash, apply_block, build_block, check_transfer};
+use timecoin_protocol::ledger::{
+    BlockDelta, BlockParts, ChainState, UtxoSetHash, apply_block, build_block, check_transfer,
+};
 use timecoin_protocol::transaction::{OutPoint, Output, Transaction, Utxo};
 use timecoin_protocol::validator::{Height, Round};
 
@@ -49,8 +51,9 @@ impl Chain {
         let time_ms = self.state.time_ms.saturating_add(1 + script.number() % 10_000);
         let proposer = network.validators[script.below(network.validators.len())].public();
         let params = &network.genesis.params;
-        let (block, built) = build_block(&self.state, params, &self.utxos, time_ms, proposer, commit, &candidates)
-            .expect("memory does not fail");
+        let parts = BlockParts { parent_commit: commit, transactions: &candidates, seals: &[] };
+        let (block, built) =
+            build_block(&self.state, params, &self.utxos, time_ms, proposer, parts).expect("memory does not fail");
         let after = self.expected(&candidates, &block);
         assert_eq!(self.judge(&block).as_ref(), Some(&built), "what is built is valid, with the same effect (B-9)");
         self.refuses_changed(block, script);
@@ -153,7 +156,7 @@ fn put(utxos: &mut Utxos, txid: Txid, outputs: &[Output], height: Height, coinba
 }
 
 fn change(block: &mut Block, script: &mut Script<'_>) {
-    let Block { header, parent_commit, coinbase, transactions } = block;
+    let Block { header, parent_commit, coinbase, transactions, .. } = block;
     match script.below(16) {
         0 => transactions.reverse(),
         1 => drop(transactions.pop()),

@@ -53,7 +53,12 @@ fn genesis(validators: &[SecretKey], wallets: &[PublicKey]) -> Genesis {
         name: "fuzzing".into(),
         network: NetworkKind::Devnet,
         time_ms: 1_700_000_000_000,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 10_000_000_000, unbonding_blocks: 2 },
+        params: Params {
+            block_interval_ms: 1_000,
+            block_reward_units: 10_000_000_000,
+            unbonding_blocks: 2,
+            epoch_blocks: 1_000,
+        },
         outputs: wallets.iter().map(coin).chain(bonds).collect(),
     }
 }

@@ -1,13 +1,16 @@
 //! Blocks, proposals and block votes (`SPEC.md` B-1…B-3).
 
+mod closing;
 mod commit;
 mod proposal;
 mod vote;
 
+pub use closing::{Closing, SealSignature};
 pub use commit::{Commit, CommitError, CommitSignature};
 pub use proposal::Proposal;
 pub use vote::{BlockPhase, BlockVote};
 
+use crate::bitmap::Bitmap;
 use crate::codec::{Decode, Encode};
 use crate::hash::{BlockHash, Domain, GenesisHash, Hash, MerkleRoot, Txid, hash_of, merkle_root};
 use crate::keys::{PublicKey, SignatureCheck, Signed};
@@ -36,6 +39,8 @@ pub struct Header {
     pub next_validators: Hash,
     /// Commitment to the commit of the block below; zeros at height 1.
     pub parent_commit: Hash,
+    /// Commitment to what closes the epoch; zeros in an ordinary block (E-5).
+    pub closing: Hash,
 }
 
 impl Header {
@@ -57,6 +62,11 @@ pub struct Block {
     pub coinbase: TransactionBody,
     /// Transfers; each may spend outputs of those before it.
     pub transactions: Vec<Transaction>,
+    /// What closes the epoch; nothing in an ordinary block.
+    pub closing: Closing,
+    /// For each seal, in order, what it lists: numbers count the transfers of this block, then those of the
+    /// blocks before it since sealing began (E-5).
+    pub listed: Vec<Bitmap>,
 }
 
 impl Block {
@@ -81,10 +91,12 @@ pub struct CompactBlock {
     pub coinbase: TransactionBody,
     /// The transfers.
     pub txids: Vec<Txid>,
+    /// What closes the epoch. The lists of its seals are known from the seals themselves.
+    pub closing: Closing,
 }
 
 impl CompactBlock {
-    /// Whether coinbase, txids and parent commit are those that the header commits to (B-2).
+    /// Whether coinbase, txids, seals and parent commit are those that the header commits to (B-2).
     ///
     /// A proposer signs the header alone. Where the rest does not match, whoever sent the message
     /// is to blame, not the proposer, and the message must not take the place of the proposal.
@@ -92,6 +104,7 @@ impl CompactBlock {
     pub fn matches_header(&self) -> bool {
         let parent_commit = self.parent_commit.as_ref().map_or(Hash([0; 32]), Commit::hash);
         parent_commit == self.header.parent_commit
+            && self.closing.hash() == self.header.closing
             && Block::transactions_root(&self.coinbase, &self.txids) == self.header.transactions_root
     }
 }
@@ -120,6 +133,7 @@ mod tests {
     //! Rules: B-1, B-2.
 
     use super::*;
+    use crate::keys::Signature;
     use crate::validator::Round;
     use alloc::vec;
 
@@ -137,8 +151,9 @@ mod tests {
             utxo_set: Hash([4; 32]),
             next_validators: Hash([5; 32]),
             parent_commit: commit.hash(),
+            closing: Hash([0; 32]),
         };
-        CompactBlock { header, parent_commit: Some(commit), coinbase, txids }
+        CompactBlock { header, parent_commit: Some(commit), coinbase, txids, closing: Closing::default() }
     }
 
     #[test]
@@ -157,7 +172,10 @@ mod tests {
         swapped.txids.swap(0, 1);
         let mut no_commit = honest.clone();
         no_commit.parent_commit = None;
-        for wrong in [other_coinbase, swapped, no_commit] {
+        let mut sealed = honest.clone();
+        let seal = SealSignature { validator: 0, list: Hash([0; 32]), signature: Signature([0; 64]) };
+        sealed.closing.seals.push(seal);
+        for wrong in [other_coinbase, swapped, no_commit, sealed] {
             assert!(!wrong.matches_header(), "{wrong:?}");
         }
     }
@@ -184,6 +202,7 @@ mod tests {
             Header { utxo_set: Hash(proposer.0), ..same() },
             Header { next_validators: Hash(parent.0), ..same() },
             Header { parent_commit: Hash(parent.0), ..same() },
+            Header { closing: Hash(parent.0), ..same() },
         ];
         for other in others {
             assert_ne!(other.hash(), same().hash(), "{other:?}");

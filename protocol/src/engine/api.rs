@@ -11,7 +11,7 @@ use crate::hash::Txid;
 use crate::keys::{PublicKey, Verified};
 use crate::ledger::{BlockDelta, TransactionError};
 use crate::transaction::{OutPoint, Transaction};
-use crate::validator::{Height, Round};
+use crate::validator::{Epoch, Height, Round};
 use crate::wire::{
     Answer, BlocksRequest, CertificatesRequest, Query, StatusRequest, StatusResponse, TransactionsRequest, Vote,
 };
@@ -278,7 +278,7 @@ pub enum Status {
     Pending,
     /// In the pool with a conflicting transaction.
     Contested(Txid),
-    /// A quorum prepared it: conflicting ones cannot become final in this epoch.
+    /// A quorum prepared it: conflicting ones cannot become final in this epoch. It may be undecided again in the next.
     Prepared,
     /// Final: no one can undo it.
     Final(Path),
@@ -315,6 +315,20 @@ pub enum Event {
         block: Arc<CommittedBlock>,
         /// Its effect.
         delta: Arc<BlockDelta>,
+    },
+    /// An epoch began (E-7).
+    Epoch {
+        /// Which.
+        epoch: Epoch,
+        /// Height of its first block.
+        start: Height,
+    },
+    /// A final transaction is in no block although its epoch ended: more than a third of the weight is faulty (E-8).
+    FinalityLost {
+        /// Which.
+        txid: Txid,
+        /// The epoch in which it was final.
+        epoch: Epoch,
     },
     /// Block agreement moved on.
     Round {

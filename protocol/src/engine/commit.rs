@@ -65,6 +65,10 @@ impl<L: Ledger> Engine<L> {
         cx.effect(Effect::Event(Event::Block { block: Arc::clone(&block), delta: Arc::clone(&delta) }));
         self.chain.ledger.push(&delta);
         self.note_participation(&block.commit);
+        let ended = self.chain.state.epoch;
+        if self.chain.state.is_sealing(&self.identity.params) {
+            self.sealing.note_block(&delta.txids);
+        }
         self.chain.state = delta.state.clone();
         self.chain.last_commit = Some(block.commit.clone());
         let mut settled = Vec::with_capacity(delta.txids.len());
@@ -72,8 +76,18 @@ impl<L: Ledger> Engine<L> {
             settled.push(*txid);
             self.settle_transaction(txid, transaction, cx);
         }
+        let changed = self.chain.state.epoch != ended;
+        if changed {
+            self.change_epoch(ended, cx); // before anything is counted by the new set
+        }
         for txid in &settled {
             self.retry_orphans(txid, cx)?;
+        }
+        self.queue_commits_that_waited(cx);
+        if changed {
+            for batch in self.voting.take_ahead() {
+                self.on_vote_batch(None, batch, cx)?;
+            }
         }
         self.begin_height(cx)
     }

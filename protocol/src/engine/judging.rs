@@ -2,9 +2,10 @@
 
 use super::api::Destination;
 use super::rounds::Candidate;
+use super::sealing::InvalidClosing;
 use super::{Cx, Engine, Ledger, Time};
 use crate::bft::{Event as RoundEvent, Step};
-use crate::block::{Block, CommitSignature, Proposal};
+use crate::block::{Block, CommitSignature, CompactBlock, Proposal};
 use crate::bounds::{BLOCK_TRANSACTIONS_MAX, REQUEST_CERTIFICATES_MAX};
 use crate::hash::Txid;
 use crate::keys::{PublicKey, Signature, SignatureCheck};
@@ -53,6 +54,9 @@ impl<L: Ledger> Engine<L> {
         let Some(candidate) = self.rounds.candidates.get(&round).cloned() else { return Ok(()) };
         let proposal = &candidate.proposal;
         let Some(valid) = self.is_valid_block(&candidate, cx)? else { return Ok(()) };
+        if valid && proposal.block.closing.closes() && !self.rounds.started {
+            self.rounds.start_at = cx.now; // E-5: it does not wait for the block interval
+        }
         // Only a validator that can still prevote in this round needs its locks asked, and takes new
         // ones (B-11). A later round is judged again when it comes, an earlier one never.
         let current = self.rounds.round();
@@ -103,12 +107,14 @@ impl<L: Ledger> Engine<L> {
         if !complete {
             return Ok(None);
         }
-        let block = Block {
-            header: compact.header.clone(),
-            parent_commit: compact.parent_commit.clone(),
-            coinbase: compact.coinbase.clone(),
-            transactions,
+        let compact = compact.clone();
+        let listed = match self.lists_for(&compact, candidate.from, cx) {
+            Ok(Some(listed)) => listed,
+            Ok(None) => return Ok(None),
+            Err(InvalidClosing) => return Ok(Some(false)),
         };
+        let CompactBlock { header, parent_commit, coinbase, closing, .. } = compact;
+        let block = Block { header, parent_commit, coinbase, transactions, closing, listed };
         if !self.is_valid_parent_commit(&block) {
             return Ok(Some(false));
         }
@@ -123,11 +129,12 @@ impl<L: Ledger> Engine<L> {
         let Some(commit) = &block.parent_commit else { return true };
         let same = self.chain.last_commit.as_ref().filter(|own| own.round == commit.round && own.block == commit.block);
         // By signer: a known signature under the name of another validator is a forgery (B-3).
-        let signer = |entry: &CommitSignature| Some((self.validators().at(entry.validator)?.key, entry.signature));
+        let signers = &self.chain.state.signers;
+        let signer = |entry: &CommitSignature| Some((signers.validators.at(entry.validator)?.key, entry.signature));
         let known: BTreeSet<(PublicKey, Signature)> =
             same.into_iter().flat_map(|own| own.signatures.iter().filter_map(signer)).collect();
         let is_known = |check: &SignatureCheck| known.contains(&(check.key, check.signature));
-        commit.verify_except(self.chain.state.epoch, self.validators(), &self.identity.genesis, is_known).is_ok()
+        commit.verify_except(signers.epoch, &signers.validators, &self.identity.genesis, is_known).is_ok()
     }
 
     /// Whether this validator may prevote a valid block for the first time (B-11, B-12).
@@ -141,7 +148,7 @@ impl<L: Ledger> Engine<L> {
         let uncertified: Vec<Txid> =
             proposal.block.txids.iter().filter(|txid| !self.has_certificate(txid)).copied().collect();
         let free = |txid: &Txid| self.body(txid).is_some_and(|body| self.locked_rival(&body, txid).is_none());
-        if proposal.round == Round(0) && uncertified.iter().all(free) {
+        if proposal.round == Round(0) && !self.is_sealing() && uncertified.iter().all(free) {
             return Acceptance::Now(uncertified);
         }
         if uncertified.is_empty() { Acceptance::Now(uncertified) } else { Acceptance::Lacks(uncertified) }

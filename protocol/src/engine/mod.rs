@@ -3,13 +3,14 @@
 //! It owns the pool, the polls, the votes, the agreement on the next block and the chain's tip, and
 //! knows nothing of sockets, files or clocks. Inputs come in turns; what a turn decided comes out
 //! sealed in a [`Turn`] (`SPEC.md` D-1). Files, in the order of a payment's life: `pool`,
-//! `admission`, `sampling`, `voting`, `rounds`, `proposals`, `judging`, `commit`; besides them `requests`
+//! `admission`, `sampling`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `requests`
 //! (what is asked of peers, and what they ask), `sync` (catching up) and `restore` (after a restart).
 
 mod admission;
 mod api;
 mod commit;
 mod config;
+mod epoch;
 mod judging;
 mod pool;
 mod proposals;
@@ -18,6 +19,7 @@ mod requests;
 mod restore;
 mod rounds;
 mod sampling;
+mod sealing;
 mod sync;
 mod turn;
 mod voting;
@@ -33,7 +35,7 @@ use crate::genesis::Params;
 use crate::hash::{GenesisHash, Txid};
 use crate::keys::{PublicKey, SecretKey};
 use crate::ledger::{ChainState, Unavailable};
-use crate::validator::{ValidatorIndex, ValidatorSet};
+use crate::validator::{Epoch, ValidatorIndex, ValidatorSet};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -79,6 +81,7 @@ pub struct Engine<L> {
     sampling: sampling::Sampling,
     voting: voting::Voting,
     rounds: rounds::Rounds,
+    sealing: sealing::Sealing,
     requests: requests::Requests,
     sync: sync::Sync,
     /// Local transactions to gossip at the end of the turn.
@@ -129,6 +132,8 @@ impl<L: Ledger> Engine<L> {
             tuning,
         };
         let rounds = rounds::Rounds::new(&state, public.as_ref());
+        let mut sealing = sealing::Sealing::default();
+        sealing.note_block(&state.sealed_txids);
         Self {
             identity,
             chain: Chain {
@@ -143,6 +148,7 @@ impl<L: Ledger> Engine<L> {
             sampling: sampling::Sampling::default(),
             voting: voting::Voting::new(),
             rounds,
+            sealing,
             requests: requests::Requests::default(),
             sync: sync::Sync::default(),
             outbox: Vec::new(),
@@ -178,7 +184,9 @@ impl<L: Ledger> Engine<L> {
         self.run_timeouts(cx)?;
         self.expire_orphans(cx);
         self.run_polls(cx)?;
+        self.seal_if_due(cx);
         self.flush_votes(cx)?;
+        self.run_sealing(cx)?;
         self.run_requests(cx);
         if !self.outbox.is_empty() {
             cx.effect(Effect::PublishTransactions(core::mem::take(&mut self.outbox)));
@@ -197,6 +205,7 @@ impl<L: Ledger> Engine<L> {
             self.requests.deadline(),
             self.sync.deadline(),
             self.orphans.deadline(),
+            self.is_sealing().then(|| self.sealing.deadline()),
         ]
         .into_iter()
         .flatten()
@@ -230,6 +239,11 @@ impl<L: Ledger> Engine<L> {
     #[must_use]
     pub const fn validators(&self) -> &Arc<ValidatorSet> {
         &self.chain.state.validators
+    }
+
+    /// The validators of this epoch or the next one.
+    fn set_of(&self, epoch: Epoch) -> Option<Arc<ValidatorSet>> {
+        self.chain.state.set_of(epoch).filter(|_| epoch >= self.chain.state.epoch)
     }
 
     /// The UTXO set, for the shell's own housekeeping.

@@ -210,8 +210,11 @@ impl Pool {
         if let Some(count) = self.stages.get_mut(&before) {
             *count -= 1;
         }
+        let key = Self::eviction_key(txid, entry);
         if stage > Stage::GivenUp {
-            self.evictable.remove(&Self::eviction_key(txid, entry));
+            self.evictable.remove(&key);
+        } else {
+            self.evictable.insert(key); // its votes may have ended with an epoch (E-7)
         }
     }
 

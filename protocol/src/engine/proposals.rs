@@ -10,7 +10,7 @@ use crate::block::{BlockPhase, BlockVote, CommitSignature, CompactBlock, Proposa
 use crate::bounds::BLOCK_TRANSACTIONS_MAX;
 use crate::hash::BlockHash;
 use crate::keys::{Signed, verify};
-use crate::ledger::{Unavailable, build_block};
+use crate::ledger::{BlockParts, Unavailable, build_block};
 use crate::transaction::Transaction;
 use crate::validator::{Epoch, Round, Weight};
 use alloc::collections::BTreeSet;
@@ -56,6 +56,7 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn build(&mut self, round: Round, now: Time) -> Result<CompactBlock, Unavailable> {
+        let seals = self.usable_seals();
         let transactions = self.block_candidates(round, now);
         let state = &self.chain.state;
         let time_ms = now.millis().max(state.time_ms.saturating_add(1));
@@ -66,14 +67,14 @@ impl<L: Ledger> Engine<L> {
             &self.chain.ledger,
             time_ms,
             proposer,
-            self.chain.last_commit.clone(),
-            &transactions,
+            BlockParts { parent_commit: self.chain.last_commit.clone(), transactions: &transactions, seals: &seals },
         )?;
         let compact = CompactBlock {
             header: block.header.clone(),
             parent_commit: block.parent_commit.clone(),
             coinbase: block.coinbase.clone(),
             txids: delta.txids.clone(),
+            closing: block.closing.clone(),
         };
         self.rounds.blocks.insert(block.header.hash(), (Arc::new(block), Arc::new(delta)));
         Ok(compact)
@@ -82,6 +83,7 @@ impl<L: Ledger> Engine<L> {
     /// Every certified transaction, parents first; in round 0 also those that sampling could not
     /// settle in time and that this validator's locks permit (B-11).
     fn block_candidates(&mut self, round: Round, now: Time) -> Vec<Arc<Transaction>> {
+        let sealing = self.is_sealing();
         let mut left_out = BTreeSet::new();
         let mut chosen = Vec::new();
         let mut offered = Vec::new();
@@ -94,6 +96,7 @@ impl<L: Ledger> Engine<L> {
                 _ => entry.offer_from.plus_ms(FALLBACK_MS << entry.offers.min(OFFER_DOUBLINGS_MAX)) <= now,
             };
             let fallback = round == Round(0)
+                && !sealing
                 && stale
                 && self.pool.is_preferred(txid)
                 && self.locked_rival(&entry.transaction, txid).is_none();
@@ -120,11 +123,13 @@ impl<L: Ledger> Engine<L> {
         let header = &proposal.block.header;
         let height = self.rounds.height();
         let is_ahead = header.height == height.next();
-        if (header.height != height && !is_ahead) || header.epoch != self.chain.state.epoch {
+        let Some(validators) = self.set_of(header.epoch) else { return Ok(()) };
+        let is_present = header.height == height && header.epoch == self.chain.state.epoch;
+        if !is_present && !is_ahead {
             return Ok(());
         }
-        let rightful = self.validators().proposer(header.height, proposal.round).map(|member| member.key);
-        let well_formed = proposal.proof.len() <= self.validators().len() && proposal.block.matches_header();
+        let rightful = validators.proposer(header.height, proposal.round).map(|member| member.key);
+        let well_formed = proposal.proof.len() <= validators.len() && proposal.block.matches_header();
         if rightful != Some(proposal.proposer) || !well_formed {
             if let Some(peer) = from {
                 cx.effect(Effect::Penalty(peer, Offence::InvalidVote));

@@ -85,6 +85,16 @@ impl Requests {
         }
     }
 
+    /// Asks for a body at once, of anybody.
+    pub fn want_now(&mut self, txid: Txid, now: Time) {
+        self.want(txid, None, now, usize::MAX);
+    }
+
+    /// Votes of the epoch that ended are of no use any more (E-7).
+    pub fn end_epoch(&mut self) {
+        self.watched.clear();
+    }
+
     /// Looks after a transaction that this node voted for until it is final.
     pub fn watch(&mut self, txid: Txid, now: Time) {
         self.watched.insert((now.plus_ms(WATCH_MS), txid));

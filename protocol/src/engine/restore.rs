@@ -6,11 +6,12 @@ use super::pool::Stage;
 use super::{Cx, Engine, Ledger, Record, Turn};
 use crate::bft::{Agreement, Event as RoundEvent, Locks};
 use crate::block::{BlockVote, CommittedBlock, Proposal};
-use crate::finality::Phase;
+use crate::finality::{Phase, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::{Unavailable, apply_block};
 use crate::validator::Round;
+use crate::wire::Vote;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,10 +36,11 @@ impl<L: Ledger> Engine<L> {
         let cx = &mut Cx { now: Time(0), turn: &mut turn };
         match record {
             Record::Transaction(transaction) => self.restore_transaction(&transaction, cx),
-            Record::Votes(batch) => {
-                self.count_batch(&batch, cx)?;
-                if self.identity.public == Some(batch.voter) && batch.phase == Phase::Prepare {
-                    batch.txids.iter().for_each(|txid| self.restore_accepted(txid));
+            Record::Votes(batch) => self.restore_votes(&batch, cx),
+            Record::Sealed(seal) => {
+                if seal.epoch == self.chain.state.epoch {
+                    let index = self.validators().index_of(&seal.voter);
+                    self.sealing.restore(seal, index);
                 }
                 Ok(())
             }
@@ -95,6 +97,30 @@ impl<L: Ledger> Engine<L> {
         Ok(())
     }
 
+    /// Votes of an epoch that ended say nothing any more (E-7).
+    fn restore_votes(&mut self, batch: &Arc<VoteBatch>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        if batch.epoch != self.chain.state.epoch {
+            return Ok(());
+        }
+        self.count_batch(batch, cx)?;
+        if self.identity.public == Some(batch.voter) {
+            match batch.phase {
+                Phase::Prepare => batch.txids.iter().for_each(|txid| self.restore_accepted(txid)),
+                Phase::Commit => {
+                    // A batch outlives those of its transactions that are in blocks: a seal must not list them (E-4).
+                    let mut open = Vec::with_capacity(batch.txids.len());
+                    for txid in &batch.txids {
+                        if self.chain.ledger.committed_at(txid)?.is_none() {
+                            open.push(*txid);
+                        }
+                    }
+                    self.claim_commits(open);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A transaction that this validator voted Prepare for: its locks have records of their own.
     fn restore_accepted(&mut self, txid: &Txid) {
         if self.pool.get(txid).is_some_and(|entry| entry.stage < Stage::Accepted) {
@@ -120,6 +146,10 @@ impl<L: Ledger> Engine<L> {
         let cx = &mut Cx { now, turn: &mut turn };
         self.resume_height(cx)?;
         self.voting.clear_queues();
+        if let Some(seal) = self.sealing.own() {
+            cx.effect(Effect::PublishVote(Vote::Seal(seal.as_ref().clone())));
+        }
+        self.sealing.wake();
         let locked: BTreeSet<Txid> = self.voting.locks().values().copied().collect();
         locked.iter().for_each(|txid| self.pool.prefer(txid)); // S-10
         let pooled: Vec<(Txid, Stage)> = self.pool.in_order().map(|(txid, entry)| (*txid, entry.stage)).collect();
@@ -201,7 +231,10 @@ impl<L: Ledger> Engine<L> {
             txids.push(*txid);
             records.push(Record::Transaction(Arc::clone(&entry.transaction)));
         }
+        // What was voted Commit for must be in the seal (E-4), whatever became of its body.
+        txids.extend(self.voting.own_commits().iter().filter(|txid| !self.pool.contains(txid)));
         records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
+        records.extend(self.sealing.own().cloned().map(Record::Sealed));
         records.extend(self.live_round_records());
         records
     }

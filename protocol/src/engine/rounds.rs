@@ -11,15 +11,15 @@ use crate::hash::{BlockHash, Txid};
 use crate::keys::PublicKey;
 use crate::ledger::{BlockDelta, ChainState, Unavailable};
 use crate::transaction::Transaction;
-use crate::validator::{Height, Round, ValidatorIndex};
+use crate::validator::{Epoch, Height, Round, ValidatorIndex};
 use crate::wire::Vote;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Votes for the height after the one in progress that are kept until it is reached: two phases of
-/// each kept round.
-const AHEAD_VOTES_MAX: usize = 4 * VALIDATORS_MAX;
+/// each kept round, in this epoch and the next one.
+const AHEAD_VOTES_MAX: usize = 8 * VALIDATORS_MAX;
 /// Rounds of that height whose votes and proposals are kept; later ones are heard again by N-22.
 const AHEAD_ROUNDS: u32 = 2;
 
@@ -65,8 +65,8 @@ pub(super) struct Rounds {
 /// What arrived for the height after the one in progress.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    pub votes: BTreeMap<(Round, BlockPhase, ValidatorIndex), BlockVote>,
-    pub proposals: BTreeMap<Round, Proposal>,
+    pub votes: BTreeMap<(Epoch, Round, BlockPhase, ValidatorIndex), BlockVote>,
+    pub proposals: BTreeMap<(Epoch, Round), Proposal>,
 }
 
 impl Rounds {
@@ -103,14 +103,14 @@ impl Rounds {
 
     fn keep_ahead_vote(&mut self, index: ValidatorIndex, vote: BlockVote) {
         if vote.round.0 < AHEAD_ROUNDS && self.ahead.votes.len() < AHEAD_VOTES_MAX {
-            self.ahead.votes.entry((vote.round, vote.phase, index)).or_insert(vote);
+            self.ahead.votes.entry((vote.epoch, vote.round, vote.phase, index)).or_insert(vote);
         }
     }
 
     /// Keeps a proposal of its rightful proposer until its height is reached.
     pub fn keep_ahead(&mut self, proposal: Proposal) {
         if proposal.round.0 < AHEAD_ROUNDS {
-            self.ahead.proposals.entry(proposal.round).or_insert(proposal);
+            self.ahead.proposals.entry((proposal.block.header.epoch, proposal.round)).or_insert(proposal);
         }
     }
 
@@ -329,15 +329,13 @@ impl<L: Ledger> Engine<L> {
 
     /// A prevote or precommit whose signature was checked.
     pub(super) fn on_block_vote(&mut self, from: From, vote: BlockVote, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        let Some(index) = self.validators().index_of(&vote.voter) else { return Ok(()) };
-        if vote.epoch != self.chain.state.epoch {
-            return Ok(());
-        }
         let height = self.rounds.height();
         if vote.height == self.chain.state.height {
-            self.add_late_precommit(index, &vote);
+            self.add_late_precommit(&vote);
             return Ok(());
         }
+        let Some(validators) = self.set_of(vote.epoch) else { return Ok(()) };
+        let Some(index) = validators.index_of(&vote.voter) else { return Ok(()) };
         if vote.height > height {
             if vote.height == height.next() {
                 self.rounds.keep_ahead_vote(index, vote);
@@ -348,7 +346,7 @@ impl<L: Ledger> Engine<L> {
             }
             return Ok(());
         }
-        if vote.height < height {
+        if vote.height < height || vote.epoch != self.chain.state.epoch {
             return Ok(());
         }
         self.rounds.keep_vote(index, vote);
@@ -361,7 +359,12 @@ impl<L: Ledger> Engine<L> {
     }
 
     /// A precommit that comes after the decision still counts for its validator's pay (B-6).
-    fn add_late_precommit(&mut self, index: ValidatorIndex, vote: &BlockVote) {
+    /// The last block may have closed its epoch: the set is the one of then.
+    fn add_late_precommit(&mut self, vote: &BlockVote) {
+        let signers = &self.chain.state.signers;
+        let Some(index) = signers.validators.index_of(&vote.voter).filter(|_| signers.epoch == vote.epoch) else {
+            return;
+        };
         let Some(commit) = &mut self.chain.last_commit else { return };
         let fits =
             vote.phase == BlockPhase::Precommit && vote.block == Some(commit.block) && vote.round == commit.round;

@@ -86,6 +86,13 @@ impl Sampling {
         earlier(next, self.polls.values().map(|poll| poll.deadline).min())
     }
 
+    /// Drops all polls; gives the requests that were on the way (E-7).
+    pub fn end_epoch(&mut self) -> Vec<RequestId> {
+        self.polls.clear();
+        self.queue.clear();
+        core::mem::take(&mut self.by_request).into_keys().collect()
+    }
+
     pub fn schedule(&mut self, txid: Txid, at: Time) {
         self.queue.insert((at, txid));
     }
@@ -146,8 +153,8 @@ impl<L: Ledger> Engine<L> {
                 due.push(txid);
             }
         }
-        if self.own_index().is_none() {
-            // Who does not vote need not ask.
+        if !self.may_vote() {
+            // Who does not vote need not ask. Every transaction is polled anew in the next epoch (E-7).
             due.clear();
         }
         due

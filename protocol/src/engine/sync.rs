@@ -58,7 +58,7 @@ impl<L: Ledger> Engine<L> {
             return;
         }
         self.sync.next_status = cx.now.plus_ms(STATUS_INTERVAL_MS);
-        let request = StatusRequest { tip: self.chain.state.height, round: self.rounds.round() };
+        let request = self.status_request();
         let id = self.requests.next(Purpose::Status);
         cx.effect(Effect::Request(id, Destination::Any, Request::Status(request)));
     }
@@ -91,6 +91,9 @@ impl<L: Ledger> Engine<L> {
         if status.tip != self.chain.state.height {
             return Ok(());
         }
+        for seal in status.seals {
+            self.on_seal(Some(peer), seal, cx);
+        }
         for proposal in status.proposals {
             self.on_proposal(Some(peer), proposal, cx)?;
         }
@@ -109,6 +112,7 @@ impl<L: Ledger> Engine<L> {
             epoch: self.chain.state.epoch,
             proposals,
             votes,
+            seals: if same { self.seals_for(&request.seals) } else { Vec::new() },
         }
     }
 

@@ -4,7 +4,7 @@
 use super::api::Effect;
 use crate::block::{BlockVote, CommittedBlock, Proposal};
 use crate::codec::{Decode, Encode};
-use crate::finality::VoteBatch;
+use crate::finality::{Seal, VoteBatch};
 use crate::hash::{BlockHash, Txid};
 use crate::ledger::{BlockDelta, UtxoSet};
 use crate::transaction::{OutPoint, Transaction};
@@ -37,6 +37,8 @@ pub enum Record {
     Round(Height, Round),
     /// A decided block.
     Block(Arc<CommittedBlock>),
+    /// The own seal of an epoch: no Prepare and no Commit vote in it follows (E-4).
+    Sealed(Arc<Seal>),
 }
 
 /// Durable storage for [`Record`]s.

@@ -3,14 +3,14 @@
 use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
 use super::pool::{Recent, Stage};
 use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
-use crate::bounds::VOTES_PER_BATCH_MAX;
+use crate::bounds::{CLOSING_LISTED_BYTES_MAX, SEAL_TXIDS_MAX, VOTES_PER_BATCH_MAX};
 use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::Unavailable;
 use crate::transaction::{OutPoint, Transaction};
 use crate::wire::Vote;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +24,10 @@ const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
 const DEFERRED_VOTES_MAX: usize = 65_536;
 /// Losers of conflicts that are remembered, to say so when asked.
 const LOSERS_MAX: usize = 16_384;
+/// Most vote batches of the next epoch that are kept until it begins; further ones are asked for later (F-6).
+const AHEAD_BATCHES_MAX: usize = 1_024;
+/// Most votes in these.
+const AHEAD_BATCH_VOTES_MAX: usize = 65_536;
 /// Least time between two batches of votes for each validator, in milliseconds: each batch costs
 /// every other node one signature check.
 const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
@@ -38,6 +42,12 @@ pub(super) struct Voting {
     early_votes: usize,
     /// Outpoints that this validator locked in this epoch (F-1).
     locks: BTreeMap<OutPoint, Txid>,
+    /// Transactions that this validator voted Commit for and that are in no block: what its seal lists (E-4).
+    own_commits: BTreeSet<Txid>,
+    /// What these spend: no conflicting Commit vote follows (F-7).
+    claimed: BTreeMap<OutPoint, Txid>,
+    /// Whether a Commit vote waits for room among these.
+    commits_wait: bool,
     prepare: Vec<Txid>,
     commit: Vec<Txid>,
     last_flush: Time,
@@ -47,6 +57,9 @@ pub(super) struct Voting {
     deferred: Vec<Arc<VoteBatch>>,
     /// How many votes these batches hold.
     deferred_votes: usize,
+    /// Votes of the next epoch.
+    ahead: Vec<Arc<VoteBatch>>,
+    ahead_votes: usize,
 }
 
 impl Voting {
@@ -56,6 +69,9 @@ impl Voting {
             early: VecDeque::new(),
             early_votes: 0,
             locks: BTreeMap::new(),
+            own_commits: BTreeSet::new(),
+            claimed: BTreeMap::new(),
+            commits_wait: false,
             prepare: Vec::new(),
             commit: Vec::new(),
             last_flush: Time(0),
@@ -63,7 +79,36 @@ impl Voting {
             losers: Recent::new(LOSERS_MAX),
             deferred: Vec::new(),
             deferred_votes: 0,
+            ahead: Vec::new(),
+            ahead_votes: 0,
         }
+    }
+
+    /// Forgets all votes and locks of the epoch (E-7). What has lost against a block has lost for good.
+    pub fn end_epoch(&mut self) {
+        let ended = core::mem::replace(self, Self::new());
+        let Self { losers, ahead, ahead_votes, last_flush, interval_ms, .. } = ended;
+        *self = Self { losers, ahead, ahead_votes, last_flush, interval_ms, ..Self::new() };
+    }
+
+    /// Transactions that this validator voted Commit for in this epoch and that are in no block.
+    pub const fn own_commits(&self) -> &BTreeSet<Txid> {
+        &self.own_commits
+    }
+
+    /// Keeps a batch of the next epoch, if there is room.
+    fn keep_ahead(&mut self, batch: Arc<VoteBatch>) {
+        let votes = self.ahead_votes + batch.txids.len();
+        if self.ahead.len() < AHEAD_BATCHES_MAX && votes <= AHEAD_BATCH_VOTES_MAX {
+            self.ahead_votes = votes;
+            self.ahead.push(batch);
+        }
+    }
+
+    /// The batches that were kept for the epoch that has begun.
+    pub fn take_ahead(&mut self) -> Vec<Arc<VoteBatch>> {
+        self.ahead_votes = 0;
+        core::mem::take(&mut self.ahead)
     }
 
     pub fn tally(&self, txid: &Txid) -> Option<&Tally> {
@@ -92,8 +137,10 @@ impl Voting {
     /// Forgets what a committed transaction no longer needs: its votes, and locks on what it spent.
     pub fn settle(&mut self, txid: &Txid, transaction: &Transaction) {
         self.tallies.remove(txid);
+        self.own_commits.remove(txid);
         for input in &transaction.body.inputs {
             self.locks.remove(input);
+            self.claimed.remove(input);
         }
     }
 
@@ -164,8 +211,8 @@ impl<L: Ledger> Engine<L> {
             + self.pool.at_stage(Stage::Final);
         let Some(entry) = self.pool.get(txid) else { return false };
         let transaction = Arc::clone(&entry.transaction);
-        if backlog >= self.identity.tuning.backlog_max || self.voting_key().is_none() {
-            return false; // P-6
+        if !self.may_vote() || backlog >= self.prepared_max() {
+            return false; // E-4, P-6
         }
         self.record_body(txid, cx);
         if !self.lock_inputs(txid, &transaction, cx) {
@@ -177,6 +224,28 @@ impl<L: Ledger> Engine<L> {
         true
     }
 
+    /// Most transactions in no block that this validator prepares (P-6): what honest validators can certify together
+    /// is three times that at most, and the lists of that many must fit a closing block (E-5).
+    fn prepared_max(&self) -> usize {
+        let bits = CLOSING_LISTED_BYTES_MAX / self.validators().len().max(1) * 8;
+        self.identity.tuning.backlog_max.min(bits / 3)
+    }
+
+    /// Of these, what this validator may vote Commit for: not what conflicts with an earlier one of the epoch (F-7).
+    pub(super) fn claim_commits(&mut self, mut txids: Vec<Txid>) -> Vec<Txid> {
+        txids.retain(|txid| {
+            let inputs = self.body(txid).map(|body| body.body.inputs.clone()).unwrap_or_default();
+            let claimed = &mut self.voting.claimed;
+            if inputs.iter().any(|input| claimed.get(input).is_some_and(|other| other != txid)) {
+                return false;
+            }
+            claimed.extend(inputs.into_iter().map(|input| (input, *txid)));
+            self.voting.own_commits.insert(*txid);
+            true
+        });
+        txids
+    }
+
     /// Signs and sends the votes that wait, unless the last ones left a moment ago.
     pub(super) fn flush_votes(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         // Counting an own Prepare may complete a certificate and so queue a Commit: same turn.
@@ -186,6 +255,7 @@ impl<L: Ledger> Engine<L> {
             // What was decided meanwhile needs no more votes.
             prepare.retain(|txid| self.pool.contains(txid));
             commit.retain(|txid| self.pool.contains(txid));
+            let commit = self.claim_commits(commit);
             let count = prepare.len().max(commit.len());
             self.cast(Phase::Prepare, prepare, cx)?;
             self.cast(Phase::Commit, commit, cx)?;
@@ -230,6 +300,7 @@ impl<L: Ledger> Engine<L> {
             match vote.into_inner() {
                 Vote::Finality(batch) => self.on_vote_batch(Some(peer), Arc::new(batch), cx)?,
                 Vote::Block(vote) => self.on_block_vote(Some(peer), vote, cx)?,
+                Vote::Seal(seal) => self.on_seal(Some(peer), seal, cx),
             }
         }
         Ok(())
@@ -248,7 +319,12 @@ impl<L: Ledger> Engine<L> {
             }
             return Ok(());
         }
-        if batch.epoch != self.chain.state.epoch || self.validators().index_of(&batch.voter).is_none() {
+        let Some(validators) = self.set_of(batch.epoch) else { return Ok(()) };
+        if validators.index_of(&batch.voter).is_none() {
+            return Ok(());
+        }
+        if batch.epoch != self.chain.state.epoch {
+            self.voting.keep_ahead(batch);
             return Ok(());
         }
         for txid in &batch.txids {
@@ -306,7 +382,7 @@ impl<L: Ledger> Engine<L> {
             && let Some((oldest, votes)) = self.voting.early.pop_front()
         {
             self.voting.early_votes -= votes;
-            if !self.pool.contains(&oldest) {
+            if !self.pool.contains(&oldest) && !self.voting.own_commits.contains(&oldest) {
                 self.voting.tallies.remove(&oldest);
             }
         }
@@ -349,15 +425,18 @@ impl<L: Ledger> Engine<L> {
         self.pool.prefer(txid);
         cx.status(*txid, Status::Prepared);
         self.queue_commit(txid, cx);
+        self.sealing.wake();
         self.wake_proposal(cx.now);
     }
 
     /// Queues the Commit vote for a transaction that has a prepare certificate, unless it was cast.
     pub(super) fn queue_commit(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
         let Some(public) = self.identity.public else { return };
-        if self.voting_key().is_none()
-            || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, &public))
-        {
+        if !self.may_vote() || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, &public)) {
+            return;
+        }
+        if self.voting.own_commits.len() + self.voting.commit.len() >= SEAL_TXIDS_MAX {
+            self.voting.commits_wait = true; // F-4: until blocks have taken some
             return;
         }
         self.record_body(txid, cx);
@@ -365,9 +444,22 @@ impl<L: Ledger> Engine<L> {
         self.requests.watch(*txid, cx.now);
     }
 
+    /// Queues the Commit votes for which there was no room, as far as there is now.
+    pub(super) fn queue_commits_that_waited(&mut self, cx: &mut Cx<'_>) {
+        if !core::mem::take(&mut self.voting.commits_wait) {
+            return;
+        }
+        let queued: BTreeSet<Txid> = self.voting.commit.iter().copied().collect();
+        let prepared =
+            self.pool.in_order().filter(|(txid, entry)| entry.stage >= Stage::Prepared && !queued.contains(txid));
+        let waiting: Vec<Txid> = prepared.map(|(txid, _)| *txid).collect();
+        waiting.iter().for_each(|txid| self.queue_commit(txid, cx));
+    }
+
     /// A finality certificate is there: conflicting transactions have lost (F-4).
     pub(super) fn on_final(&mut self, txid: &Txid, path: Path, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         self.pool.set_stage(txid, Stage::Final);
+        self.sealing.wake();
         cx.status(*txid, Status::Final(path));
         self.reject_rivals(txid, cx);
         let children = self.pool.get(txid).map(|entry| entry.children.clone()).unwrap_or_default();

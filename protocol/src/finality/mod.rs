@@ -1,10 +1,13 @@
 //! Finality votes and certificates (`SPEC.md` F-1…F-6): two signed phases that turn a preference
-//! into something nobody can undo.
+//! into something nobody can undo; and seals, by which a validator ends its votes in an epoch (E-4).
 
 mod certificate;
+mod seal;
 mod tally;
 
 pub use certificate::{Certificate, CertificateError, CertificateVote};
+pub use seal::Seal;
+pub(crate) use seal::seal_check;
 pub use tally::{Certified, Tally};
 
 use crate::bounds::VOTES_PER_BATCH_MAX;

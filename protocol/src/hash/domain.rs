@@ -27,6 +27,12 @@ pub enum Domain {
     Proposal,
     /// A prevote or a precommit.
     BlockVote,
+    /// The end of a validator's votes in an epoch.
+    Seal,
+    /// The transactions that a seal names.
+    SealList,
+    /// What closes an epoch → its commitment in a header.
+    Closing,
     /// A masternode announcement.
     Announcement,
     /// One unspent output in the multiset hash of the UTXO set.
@@ -58,6 +64,9 @@ impl Domain {
             Self::FinalityVote => "timecoin 1 finality vote",
             Self::Proposal => "timecoin 1 proposal",
             Self::BlockVote => "timecoin 1 block vote",
+            Self::Seal => "timecoin 1 seal",
+            Self::SealList => "timecoin 1 seal list",
+            Self::Closing => "timecoin 1 closing",
             Self::Announcement => "timecoin 1 announcement",
             Self::Utxo => "timecoin 1 utxo",
             Self::UtxoSet => "timecoin 1 utxo set",
@@ -88,6 +97,9 @@ impl Domain {
             }
             Self::Proposal => const { &const_hex("9d30baa50efa7f87ccde4768495a15cec826cbfb1170b8800626962f454f2b62") },
             Self::BlockVote => const { &const_hex("377c9f8427ad4cd548b4852aaa474c33a195e5c48780619132688614a422e0dd") },
+            Self::Seal => const { &const_hex("536ceb7a36e7583c230772ff80d139d4fcfa949d93fdcd9fec1e21dd2e107022") },
+            Self::SealList => const { &const_hex("0c3a587227f7b00fb5d8bb02f92724bf7b11babf74958de83b4e7e53187b1417") },
+            Self::Closing => const { &const_hex("c4606d8725133441fe6716fd59ddce12835f7613f1990a1c2c9bc42fd005c751") },
             Self::Announcement => {
                 const { &const_hex("799d6868f1f2d41692c410026e4a53e820562631288e38077c2734a088a9ba22") }
             }
@@ -115,7 +127,7 @@ mod tests {
     use alloc::collections::BTreeSet;
     use alloc::string::String;
 
-    const ALL: [Domain; 17] = [
+    const ALL: [Domain; 20] = [
         Domain::Txid,
         Domain::Spend,
         Domain::Block,
@@ -126,6 +138,9 @@ mod tests {
         Domain::FinalityVote,
         Domain::Proposal,
         Domain::BlockVote,
+        Domain::Seal,
+        Domain::SealList,
+        Domain::Closing,
         Domain::Announcement,
         Domain::Utxo,
         Domain::UtxoSet,

@@ -1,15 +1,18 @@
-//! What a block does (`SPEC.md` B-4…B-7, B-9).
+//! What a block does (`SPEC.md` B-4…B-7, B-9, E-5).
 
+use super::closing::{check_closing, close};
 use super::coinbase::minted;
 use super::execution::{Effect, Execution, Stop};
 use super::{BlockDelta, BlockError, ChainState, Unavailable, UtxoSet, UtxoSetHash, coinbase};
 use crate::amount::Amount;
-use crate::block::{Block, Commit, Header};
+use crate::block::{Block, Closing, Commit, Header};
 use crate::bounds::BLOCK_TRANSACTIONS_MAX;
+use crate::finality::Seal;
 use crate::genesis::Params;
 use crate::hash::{Hash, MerkleRoot};
 use crate::keys::PublicKey;
 use crate::transaction::{Transaction, TransactionBody};
+use crate::validator::ValidatorSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -21,12 +24,24 @@ struct Settled {
     utxo_set: UtxoSetHash,
 }
 
-/// Builds the block after `state` from `transactions` in the given order; those that break a rule
+/// What a new block may be made of.
+#[derive(Clone, Debug, Default)]
+pub struct BlockParts<'a> {
+    /// The commit of the last block; none at height 1.
+    pub parent_commit: Option<Commit>,
+    /// Transfers, parents before children.
+    pub transactions: &'a [Arc<Transaction>],
+    /// Seals of the epoch, those to be preferred first.
+    pub seals: &'a [Arc<Seal>],
+}
+
+/// Builds the block after `state` from its transactions in the given order; those that break a rule
 /// there, or for which there is no room (B-4), are left out (B-9).
 ///
 /// The block's time is `time_ms`, or one millisecond after its parent's if that is later.
+/// If some of the seals are covered by the block and are a quorum's, the block closes the epoch with them (E-5).
 /// [`apply_block`] accepts the block, provided that `proposer` is a validator of the epoch and
-/// `parent_commit` is the commit of the last block.
+/// the parent commit is that of the last block.
 ///
 /// # Errors
 /// Storage failed.
@@ -36,9 +51,9 @@ pub fn build_block(
     utxos: &impl UtxoSet,
     time_ms: u64,
     proposer: PublicKey,
-    parent_commit: Option<Commit>,
-    transactions: &[Arc<Transaction>],
+    parts: BlockParts<'_>,
 ) -> Result<(Block, BlockDelta), Unavailable> {
+    let BlockParts { parent_commit, transactions, seals } = parts;
     let mut execution = Execution::new(utxos, state.height.next(), params, transactions.len());
     let mut included = Vec::new();
     for transaction in transactions {
@@ -50,6 +65,7 @@ pub fn build_block(
         }
     }
     let settled = settle(execution, state, params, parent_commit.as_ref());
+    let (closing, listed) = close(state, params, &settled.effect.txids, seals.iter().map(Arc::as_ref));
     let header = Header {
         parent: state.hash,
         height: state.height.next(),
@@ -58,11 +74,13 @@ pub fn build_block(
         proposer,
         transactions_root: settled.transactions_root,
         utxo_set: settled.utxo_set.commitment(),
-        next_validators: state.validators.hash(),
+        next_validators: next_set(state, &closing).hash(),
         parent_commit: commitment(parent_commit.as_ref()),
+        closing: closing.hash(),
     };
-    let block = Block { header, parent_commit, coinbase: settled.coinbase.clone(), transactions: included };
-    let delta = delta(state, params, &block.header, settled);
+    let coinbase = settled.coinbase.clone();
+    let block = Block { header, parent_commit, coinbase, transactions: included, closing, listed };
+    let delta = delta(state, params, &block, settled);
     Ok((block, delta))
 }
 
@@ -87,7 +105,7 @@ fn apply(
     utxos: &impl UtxoSet,
     block: &Block,
 ) -> Result<BlockDelta, Stop<BlockError>> {
-    check_header(state, &block.header)?;
+    check_header(state, block)?;
     check_parent_commit(state, block)?;
     if block.transactions.len() > BLOCK_TRANSACTIONS_MAX {
         return Err(BlockError::TooManyTransactions(block.transactions.len()).into()); // B-4
@@ -98,11 +116,14 @@ fn apply(
     }
     let settled = settle(execution, state, params, block.parent_commit.as_ref());
     check_settled(block, &settled)?;
-    Ok(delta(state, params, &block.header, settled))
+    check_closing(state, params, &settled.effect.txids, (&block.closing, &block.listed))
+        .map_err(BlockError::Closing)?;
+    Ok(delta(state, params, block, settled))
 }
 
 /// B-5
-fn check_header(state: &ChainState, header: &Header) -> Result<(), BlockError> {
+fn check_header(state: &ChainState, block: &Block) -> Result<(), BlockError> {
+    let header = &block.header;
     let height = state.height.next();
     if header.height != height {
         return Err(BlockError::Height { found: header.height, expected: height });
@@ -119,7 +140,11 @@ fn check_header(state: &ChainState, header: &Header) -> Result<(), BlockError> {
     if state.validators.index_of(&header.proposer).is_none() {
         return Err(BlockError::Proposer(header.proposer));
     }
-    let next_validators = state.validators.hash();
+    let expected = block.closing.hash();
+    if header.closing != expected {
+        return Err(BlockError::ClosingHash { found: header.closing, expected }); // E-5
+    }
+    let next_validators = next_set(state, &block.closing).hash();
     if header.next_validators != next_validators {
         return Err(BlockError::NextValidators { found: header.next_validators, expected: next_validators });
     }
@@ -138,6 +163,11 @@ fn check_parent_commit(state: &ChainState, block: &Block) -> Result<(), BlockErr
     }
     let (found, expected) = (block.header.parent_commit, commitment(block.parent_commit.as_ref()));
     if found == expected { Ok(()) } else { Err(BlockError::ParentCommitHash { found, expected }) }
+}
+
+/// The validators of the next height. // E-6
+fn next_set(state: &ChainState, closing: &Closing) -> Arc<ValidatorSet> {
+    if closing.closes() { state.set_of_next_epoch() } else { Arc::clone(&state.validators) }
 }
 
 /// What a header says of the parent's commit: zeros if there is none. // B-5
@@ -178,20 +208,20 @@ fn check_settled(block: &Block, settled: &Settled) -> Result<(), BlockError> {
     Ok(())
 }
 
-fn delta(state: &ChainState, params: &Params, header: &Header, settled: Settled) -> BlockDelta {
-    let Settled { coinbase, effect, utxo_set, .. } = settled;
+fn delta(state: &ChainState, params: &Params, block: &Block, settled: Settled) -> BlockDelta {
+    let (header, Settled { coinbase, effect, utxo_set, .. }) = (&block.header, settled);
+    let next = state.advance(params, &effect, block.closing.closes());
     let Effect { created, spent, ephemeral, txids, fees } = effect;
     let count = |entries: &[_]| u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let state = ChainState {
         height: header.height,
         hash: header.hash(),
         time_ms: header.time_ms,
-        epoch: state.epoch,
-        validators: Arc::clone(&state.validators),
         utxo_set,
         utxo_count: state.utxo_count.saturating_add(count(&created)).saturating_sub(count(&spent)),
         // `minted` leaves room for itself, so this is exact.
         supply: Amount(state.supply.units().saturating_add(minted(state.supply, params).units())),
+        ..next
     };
     BlockDelta { created, spent, ephemeral, txids, coinbase: coinbase.txid(), fees, state }
 }

@@ -24,7 +24,7 @@ pub fn coinbase(state: &ChainState, params: &Params, parent_commit: Option<&Comm
     let pot = minted(state.supply, params).units().saturating_add(fees.units());
     TransactionBody {
         inputs: vec![COINBASE_INPUT],
-        outputs: shares(pot, &sharers(&state.validators, parent_commit)),
+        outputs: shares(pot, &sharers(&state.signers.validators, parent_commit)),
         memo: state.height.next().0.to_le_bytes().to_vec(),
     }
 }

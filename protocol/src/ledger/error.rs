@@ -237,6 +237,17 @@ pub enum BlockError {
         /// Hash of the validator set of the next height.
         expected: Hash,
     },
+    /// E-5: the header commits to another closing.
+    #[error("the header names closing {found}, which should be {expected}")]
+    ClosingHash {
+        /// In the header.
+        found: Hash,
+        /// Hash of the closing that came with the block.
+        expected: Hash,
+    },
+    /// E-5: the block cannot close the epoch as it claims to.
+    #[error(transparent)]
+    Closing(super::ClosingError),
     /// B-6: the coinbase is not the one that every node computes.
     #[error("coinbase {found} where {expected} is due")]
     Coinbase {

@@ -1,4 +1,4 @@
-//! The rules of money (`SPEC.md` L-*, B-4…B-7, B-9): which transactions are valid, what a block
+//! The rules of money (`SPEC.md` L-*, B-4…B-7, B-9, E-1, E-5, E-6): which transactions are valid, what a block
 //! does to the UTXO set, who is paid.
 //!
 //! Nothing here stores anything: the UTXO set is read through [`UtxoSet`], and the effect of a
@@ -6,6 +6,7 @@
 
 mod block;
 mod bonds;
+mod closing;
 mod coinbase;
 mod error;
 mod execution;
@@ -14,12 +15,13 @@ mod state;
 mod transfer;
 
 pub use crate::genesis::GenesisError;
-pub use block::{apply_block, build_block};
+pub use block::{BlockParts, apply_block, build_block};
 pub use bonds::validators_from_bonds;
+pub use closing::{ClosingError, lists_of};
 pub use coinbase::{COINBASE_INPUT, coinbase};
 pub use error::{BlockError, TransactionError};
 pub use multiset::UtxoSetHash;
-pub use state::{BlockDelta, ChainState, genesis_state};
+pub use state::{BlockDelta, ChainState, Signers, genesis_state};
 pub use transfer::{Transfer, check_form, check_transfer, fee_min};
 
 use crate::transaction::{OutPoint, Utxo};

@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Proposal};
 use timecoin_protocol::engine::{
     Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, PeerTag, Record, Reply, ReplyTag, Request,
     RequestId, Response, Source, Time, Tuning, Turn,
 };
-use timecoin_protocol::finality::{Phase, VoteBatch};
+use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::{SecretKey, Verified};
-use timecoin_protocol::ledger::{BlockDelta, Unavailable, UtxoSet, build_block, genesis_state};
+use timecoin_protocol::ledger::{BlockDelta, BlockParts, Unavailable, UtxoSet, build_block, genesis_state};
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
 use timecoin_protocol::validator::{Epoch, Height, Round, ValidatorIndex};
 use timecoin_protocol::wire::{Answer, Opinion, StatusRequest, StatusResponse, Vote};
@@ -24,6 +26,8 @@ pub const COIN: u64 = 1_000_000_000;
 pub const FEE: u64 = 20_000;
 pub const COINS: usize = 80;
 pub const VALIDATORS: usize = 4;
+/// Blocks of an epoch: so many that only tests of its end see it.
+pub static EPOCH_BLOCKS: AtomicU64 = AtomicU64::new(1_000);
 const START_MS: u64 = 1_700_000_000_000;
 
 /// A UTXO set in memory.
@@ -90,7 +94,12 @@ pub fn genesis() -> Genesis {
         name: "engine tests".into(),
         network: NetworkKind::Devnet,
         time_ms: START_MS,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 10_000_000_000, unbonding_blocks: 5 },
+        params: Params {
+            block_interval_ms: 1_000,
+            block_reward_units: 10_000_000_000,
+            unbonding_blocks: 5,
+            epoch_blocks: EPOCH_BLOCKS.load(Ordering::Relaxed),
+        },
         outputs: bonds.chain(coins).collect(),
     }
 }
@@ -238,7 +247,7 @@ impl Node {
 
     pub fn status(&mut self, round: u32) -> StatusResponse {
         let tip = self.engine.chain_state().height;
-        match self.ask(Ask::Status(StatusRequest { tip, round: Round(round) })).0 {
+        match self.ask(Ask::Status(StatusRequest { tip, round: Round(round), seals: Bitmap::default() })).0 {
             Some(Reply::Status(status)) => status,
             other => panic!("{other:?}"),
         }
@@ -251,8 +260,9 @@ impl Node {
 
     /// Votes of the other validators `who` arrive.
     pub fn votes(&mut self, phase: Phase, txids: &[Txid], who: &[usize]) -> Vec<Effect> {
+        let epoch = self.engine.chain_state().epoch;
         let votes = who.iter().map(|index| {
-            let batch = VoteBatch::sign(Epoch(0), phase, txids.to_vec(), &keys()[*index], &genesis().hash());
+            let batch = VoteBatch::sign(epoch, phase, txids.to_vec(), &keys()[*index], &genesis().hash());
             Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(batch))])
         });
         self.turn(votes.collect())
@@ -265,9 +275,9 @@ impl Node {
         block: Option<BlockHash>,
         who: &[usize],
     ) -> Vec<Effect> {
-        let height = self.engine.chain_state().height.next();
+        let (epoch, height) = (self.engine.chain_state().epoch, self.engine.chain_state().height.next());
         let votes = who.iter().map(|index| {
-            let vote = block_vote(height, round, phase, block, *index);
+            let vote = block_vote_in(epoch, height, round, phase, block, *index);
             Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Block(vote))])
         });
         self.turn(votes.collect())
@@ -279,19 +289,31 @@ impl Node {
 
     /// What the rightful proposer of `round` would propose on top of this node's chain.
     pub fn proposal(&mut self, round: u32, transactions: &[Transaction], commit: Option<Commit>) -> Proposal {
+        self.closing_proposal(round, transactions, commit, &[])
+    }
+
+    /// Likewise, with seals.
+    pub fn closing_proposal(
+        &mut self,
+        round: u32,
+        transactions: &[Transaction],
+        commit: Option<Commit>,
+        seals: &[Arc<Seal>],
+    ) -> Proposal {
         let proposer = keys().remove(self.proposer(round));
         let state = self.engine.chain_state().clone();
         let time_ms = self.now.millis();
         let bodies: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let params = genesis().params;
+        let parts = BlockParts { parent_commit: commit, transactions: &bodies, seals };
         let ledger = self.engine.ledger_mut().clone();
-        let (block, delta) =
-            build_block(&state, &params, &ledger, time_ms, proposer.public(), commit, &bodies).unwrap();
+        let (block, delta) = build_block(&state, &params, &ledger, time_ms, proposer.public(), parts).unwrap();
         let compact = CompactBlock {
             header: block.header,
             parent_commit: block.parent_commit,
             coinbase: block.coinbase,
             txids: delta.txids,
+            closing: block.closing,
         };
         Proposal::sign(Round(round), None, compact, &proposer, &genesis().hash())
     }
@@ -301,6 +323,51 @@ impl Node {
         let height = self.engine.chain_state().height.next();
         let key = self.engine.validators().proposer(height, Round(round)).unwrap().key;
         keys().iter().position(|own| own.public() == key).unwrap()
+    }
+
+    /// Seals of the others `who`, of the epoch in progress, arrive.
+    pub fn seals(&mut self, txids: &[Txid], who: &[usize]) -> Vec<Effect> {
+        let epoch = self.engine.chain_state().epoch;
+        let seals = who.iter().map(|index| {
+            let seal = Seal::sign(epoch, txids.to_vec(), &keys()[*index], &genesis().hash());
+            Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Seal(seal))])
+        });
+        self.turn(seals.collect())
+    }
+
+    /// The height in progress is decided in round 0, with the precommits of the others: the block is this node's own
+    /// if it is its turn, else one with `transactions` and `seals`. Gives everything that the node says meanwhile.
+    pub fn decide(&mut self, transactions: &[Transaction], seals: &[Arc<Seal>]) -> Vec<Effect> {
+        let (epoch, height) = (self.engine.chain_state().epoch, self.engine.chain_state().height.next());
+        let mut effects = Vec::new();
+        let proposal = if self.proposer(0) == self.me {
+            // It may have come when the last seal did.
+            let held = self.status(0).proposals;
+            effects.extend(if held.is_empty() { self.pass_ms(1_100) } else { Vec::new() });
+            held.into_iter().next().or_else(|| proposals_of(&effects).first().map(|own| own.as_ref().clone())).unwrap()
+        } else {
+            if seals.is_empty() {
+                effects.extend(self.pass_ms(1_100));
+            }
+            let proposal = self.closing_proposal(0, transactions, self.last_commit.clone(), seals);
+            effects.extend(self.propose(proposal.clone()));
+            proposal
+        };
+        let (hash, others) = (proposal.block.header.hash(), self.others());
+        effects.extend(self.block_votes(0, BlockPhase::Prevote, Some(hash), &others));
+        effects.extend(self.block_votes(0, BlockPhase::Precommit, Some(hash), &others));
+        assert_eq!(self.engine.chain_state().hash, hash, "height {height} is decided");
+        self.last_commit = Some(commit_in(epoch, height, 0, hash, &others));
+        effects
+    }
+
+    /// Decides empty blocks until the last block is at `height`.
+    pub fn grow_to(&mut self, height: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while self.engine.chain_state().height.0 < height {
+            effects.extend(self.decide(&[], &[]));
+        }
+        effects
     }
 
     /// Answers every query among `effects` with `opinion`, for as many polls as follow at once.
@@ -317,14 +384,29 @@ impl Node {
 }
 
 pub fn block_vote(height: Height, round: u32, phase: BlockPhase, block: Option<BlockHash>, who: usize) -> BlockVote {
-    BlockVote::sign(Epoch(0), height, Round(round), phase, block, &keys()[who], &genesis().hash())
+    block_vote_in(Epoch(0), height, round, phase, block, who)
 }
 
-/// A commit of `who` for a block.
+pub fn block_vote_in(
+    epoch: Epoch,
+    height: Height,
+    round: u32,
+    phase: BlockPhase,
+    block: Option<BlockHash>,
+    who: usize,
+) -> BlockVote {
+    BlockVote::sign(epoch, height, Round(round), phase, block, &keys()[who], &genesis().hash())
+}
+
+/// A commit of `who` for a block of epoch 0.
 pub fn commit(height: Height, round: u32, block: BlockHash, who: &[usize]) -> Commit {
+    commit_in(Epoch(0), height, round, block, who)
+}
+
+pub fn commit_in(epoch: Epoch, height: Height, round: u32, block: BlockHash, who: &[usize]) -> Commit {
     let signatures = who.iter().map(|index| CommitSignature {
         validator: ValidatorIndex::try_from(*index).unwrap(),
-        signature: block_vote(height, round, BlockPhase::Precommit, Some(block), *index).signature,
+        signature: block_vote_in(epoch, height, round, BlockPhase::Precommit, Some(block), *index).signature,
     });
     Commit { height, round: Round(round), block, signatures: signatures.collect() }
 }
@@ -344,6 +426,15 @@ pub fn voted(effects: &[Effect], phase: Phase) -> Vec<Txid> {
         _ => None,
     });
     batches.flatten().collect()
+}
+
+/// Published seals.
+pub fn seals_of(effects: &[Effect]) -> Vec<Seal> {
+    let seal = |effect: &Effect| match effect {
+        Effect::PublishVote(Vote::Seal(seal)) => Some(seal.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(seal).collect()
 }
 
 /// Published block votes.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::{Amount, UNITS_PER_TIME};
 use timecoin_protocol::block::{Block, Commit, CommitSignature};
+use timecoin_protocol::finality::Seal;
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, SecretKey, Signature};
 use timecoin_protocol::ledger::{
-    BlockDelta, BlockError, ChainState, TransactionError, Transfer, UtxoSetHash, apply_block, build_block,
+    BlockDelta, BlockError, BlockParts, ChainState, TransactionError, Transfer, UtxoSetHash, apply_block, build_block,
     check_transfer, genesis_state,
 };
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
@@ -63,7 +64,12 @@ pub fn unbonding(n: u8, units: u64) -> Output {
 
 /// Params of these tests.
 pub fn params() -> Params {
-    Params { block_interval_ms: 1_000, block_reward_units: REWARD, unbonding_blocks: UNBONDING_BLOCKS }
+    Params {
+        block_interval_ms: 1_000,
+        block_reward_units: REWARD,
+        unbonding_blocks: UNBONDING_BLOCKS,
+        epoch_blocks: 100,
+    }
 }
 
 /// `COINS` payment outputs, then `VALIDATORS` bonds: bond `n` is `n + 1` times `BOND`, owned by `key(100 + n)`.
@@ -85,6 +91,8 @@ pub struct Chain {
     pub genesis: Genesis,
     pub state: ChainState,
     pub utxos: BTreeMap<OutPoint, Utxo>,
+    /// What the next block may close the epoch with.
+    pub seals: Vec<Arc<Seal>>,
 }
 
 impl Chain {
@@ -95,7 +103,7 @@ impl Chain {
     pub fn of(genesis: Genesis) -> Self {
         let state = genesis_state(&genesis).unwrap();
         let utxos = genesis.utxos().collect();
-        Self { genesis, state, utxos }
+        Self { genesis, state, utxos, seals: Vec::new() }
     }
 
     /// The outpoint of genesis coin `n`.
@@ -153,8 +161,9 @@ impl Chain {
         let transactions: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let proposer = self.state.validators.members()[0].key;
         let time_ms = self.state.time_ms + 1_000;
-        let commit = self.parent_commit(present);
-        build_block(&self.state, &self.genesis.params, &self.utxos, time_ms, proposer, commit, &transactions).unwrap()
+        let parts =
+            BlockParts { parent_commit: self.parent_commit(present), transactions: &transactions, seals: &self.seals };
+        build_block(&self.state, &self.genesis.params, &self.utxos, time_ms, proposer, parts).unwrap()
     }
 
     /// Judges a block.

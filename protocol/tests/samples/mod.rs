@@ -3,11 +3,13 @@
 
 use timecoin_protocol::address::Owner;
 use timecoin_protocol::amount::Amount;
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{
-    Block, BlockPhase, BlockVote, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
+    Block, BlockPhase, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
+    SealSignature,
 };
 use timecoin_protocol::codec::{Decode, DecodeError, Encode, decode, encode};
-use timecoin_protocol::finality::{Certificate, Phase, VoteBatch};
+use timecoin_protocol::finality::{Certificate, Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, GenesisHash, Hash, Txid};
 use timecoin_protocol::keys::SecretKey;
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
@@ -98,6 +100,27 @@ pub fn commit(block: BlockHash) -> Commit {
     Commit { height: Height(4), round: Round(0), block, signatures: (1..4).map(precommit).collect() }
 }
 
+/// A seal of epoch 1 that lists the payment and another transaction.
+pub fn seal(voter: &SecretKey) -> Seal {
+    Seal::sign(Epoch(1), vec![payment().txid(), Txid([0xd1; 32])], voter, &GENESIS)
+}
+
+/// The closing of [`block`] by the last three validators: each listed the payment, as their bitmaps say.
+pub fn closing() -> (Closing, Vec<Bitmap>) {
+    let seal = |position: u16| {
+        let seal = Seal::sign(Epoch(1), vec![payment().txid()], &validator_keys()[usize::from(position)], &GENESIS);
+        SealSignature { validator: position, list: seal.list(), signature: seal.signature }
+    };
+    (Closing { seals: (1..4).map(seal).collect() }, vec![[0].into_iter().collect(); 3])
+}
+
+/// [`block`] as one that closes its epoch.
+pub fn closing_block() -> Block {
+    let (closing, listed) = closing();
+    let block = block();
+    Block { header: Header { closing: closing.hash(), ..block.header }, closing, listed, ..block }
+}
+
 /// A block at height 5 with two transactions.
 pub fn block() -> Block {
     let transactions = vec![payment(), bonding()];
@@ -120,14 +143,21 @@ pub fn block() -> Block {
         utxo_set: Hash([0xc1; 32]),
         next_validators: validators().hash(),
         parent_commit: parent_commit.hash(),
+        closing: Hash([0; 32]),
     };
-    Block { header, parent_commit: Some(parent_commit), coinbase, transactions }
+    let (closing, listed) = (Closing::default(), Vec::new());
+    Block { header, parent_commit: Some(parent_commit), coinbase, transactions, closing, listed }
 }
 
 /// [`block`] as it is proposed.
 pub fn compact_block() -> CompactBlock {
-    let Block { header, parent_commit, coinbase, transactions } = block();
-    CompactBlock { header, parent_commit, coinbase, txids: transactions.iter().map(Transaction::txid).collect() }
+    compact(block())
+}
+
+fn compact(block: Block) -> CompactBlock {
+    let Block { header, parent_commit, coinbase, transactions, closing, .. } = block;
+    let txids = transactions.iter().map(Transaction::txid).collect();
+    CompactBlock { header, parent_commit, coinbase, txids, closing }
 }
 
 /// Votes of key `voter` for three transactions, the payment in the middle.
@@ -205,6 +235,8 @@ fn vote_samples() -> Vec<Sample> {
         sample("BlockVote: precommit", &precommit()),
         sample("Vote: finality", &Vote::Finality(prepare)),
         sample("Vote: block", &Vote::Block(precommit())),
+        sample("Seal", &seal(&key(11))),
+        sample("Vote: seal", &Vote::Seal(seal(&key(11)))),
     ]
 }
 
@@ -217,6 +249,9 @@ fn block_samples() -> Vec<Sample> {
         sample("Commit", &commit(hash)),
         sample("Block", &block()),
         sample("CompactBlock", &compact_block()),
+        sample("Closing", &closing().0),
+        sample("Block: closing", &closing_block()),
+        sample("CompactBlock: closing", &compact(closing_block())),
         sample("CommittedBlock", &CommittedBlock { block: block(), commit: commit(hash) }),
         sample("Proposal: first", &proposal(0, None)),
         sample("Proposal: again", &proposal(3, Some(Round(1)))),
@@ -233,6 +268,7 @@ fn message_samples() -> Vec<Sample> {
         epoch: Epoch(1),
         proposals: vec![proposal(0, None)],
         votes: vec![block_vote(BlockPhase::Prevote, Some(hash)), block_vote(BlockPhase::Precommit, None)],
+        seals: vec![seal(&key(11)), seal(&key(12))],
     };
     let committed = CommittedBlock { block: block(), commit: commit(hash) };
     vec![
@@ -245,7 +281,10 @@ fn message_samples() -> Vec<Sample> {
         sample("CertificatesResponse", &CertificatesResponse { batches: vec![vote_batch(Phase::Commit, &key(11))] }),
         sample("BlocksRequest", &BlocksRequest { from: Height(250), count: 128 }),
         sample("BlocksResponse", &BlocksResponse { blocks: vec![committed] }),
-        sample("StatusRequest", &StatusRequest { tip: Height(4), round: Round(0) }),
+        sample(
+            "StatusRequest",
+            &StatusRequest { tip: Height(4), round: Round(0), seals: [0, 9].into_iter().collect() },
+        ),
         sample("StatusResponse", &status),
     ]
 }

@@ -32,7 +32,7 @@ pub struct LoadArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
     /// Endpoints of a network that runs already (`testnet up`, `timed dev`).
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "base_port", "timed", "block_time", "log_level"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "base_port", "timed", "block_time", "epoch_blocks", "log_level"])]
     endpoints: Option<PathBuf>,
     /// Transactions per second; with --find-max, the first rate that is tried.
     #[arg(long, default_value_t = 100.0)]

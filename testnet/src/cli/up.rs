@@ -40,6 +40,9 @@ pub struct ClusterArgs {
     /// Least time between blocks of a new network, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     block_time: u64,
+    /// Blocks of an epoch of a new network.
+    #[arg(long, value_name = "BLOCKS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    epoch_blocks: u64,
     /// Log level of the nodes; each one logs to node.log in its directory.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -54,6 +57,7 @@ impl ClusterArgs {
             base_port: self.base_port,
             program: node_program(self.timed.as_deref())?,
             block_time_ms: self.block_time,
+            epoch_blocks: self.epoch_blocks,
             log_level: self.log_level.clone(),
         })
     }

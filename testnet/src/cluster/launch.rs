@@ -63,6 +63,7 @@ async fn found(options: &ClusterOptions) -> Result<(), Failure> {
     let mut command = Command::new(&options.program);
     command.arg("init").arg("--validators").arg(options.nodes.to_string()).arg("--output").arg(&options.directory);
     command.arg("--block-time").arg(options.block_time_ms.to_string()).kill_on_drop(true);
+    command.arg("--epoch-blocks").arg(options.epoch_blocks.to_string());
     if let Some(port) = options.base_port {
         command.arg("--base-port").arg(port.to_string());
     }
@@ -148,6 +149,7 @@ mod tests {
             base_port,
             program: "/nowhere/timed".into(),
             block_time_ms: 1_000,
+            epoch_blocks: 60,
             log_level: "info".into(),
         }
     }

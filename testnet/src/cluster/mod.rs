@@ -34,6 +34,8 @@ pub struct ClusterOptions {
     pub program: PathBuf,
     /// Least time between blocks of a new network, in milliseconds.
     pub block_time_ms: u64,
+    /// Blocks of an epoch of a new network.
+    pub epoch_blocks: u64,
     /// Log level of the nodes.
     pub log_level: String,
 }

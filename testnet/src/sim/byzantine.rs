@@ -24,6 +24,7 @@ impl Liar {
     pub fn vote_for_all<'a>(
         &mut self,
         transactions: impl Iterator<Item = &'a Transaction>,
+        epoch: Epoch,
         key: &SecretKey,
         genesis: &GenesisHash,
     ) -> Vec<Vote> {
@@ -39,9 +40,11 @@ impl Liar {
                     let both = [Phase::Prepare, Phase::Commit]
                         .into_iter()
                         .flat_map(|phase| sides.iter().map(move |side| (phase, *side)));
-                    votes.extend(both.map(|(phase, side)| {
-                        Vote::Finality(VoteBatch::sign(Epoch(0), phase, vec![side], key, genesis))
-                    }));
+                    votes.extend(
+                        both.map(|(phase, side)| {
+                            Vote::Finality(VoteBatch::sign(epoch, phase, vec![side], key, genesis))
+                        }),
+                    );
                 }
             }
         }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::block::{BlockPhase, BlockVote, CommittedBlock};
 use timecoin_protocol::engine::{Event, Path, Status, Time};
-use timecoin_protocol::finality::{Phase, VoteBatch};
+use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::genesis::Genesis;
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::transaction::{OutPoint, Transaction};
-use timecoin_protocol::validator::{Height, Round};
+use timecoin_protocol::validator::{Epoch, Height, Round};
 
 /// Something that must never happen happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +34,10 @@ pub struct Report {
     pub sampled: usize,
     /// Payments that a block settled.
     pub by_block: usize,
-    /// Double spends that stay undecided because the validators' locks are split.
-    pub frozen: usize,
+    /// Epochs that ended.
+    pub epochs: u64,
+    /// Seals that honest validators signed.
+    pub seals: u64,
     /// Times to finality at the first node, in milliseconds, sorted.
     pub finality_ms: Vec<u64>,
     /// Messages delivered.
@@ -62,7 +64,8 @@ impl Report {
         self.blocks += other.blocks;
         self.sampled += other.sampled;
         self.by_block += other.by_block;
-        self.frozen += other.frozen;
+        self.epochs += other.epochs;
+        self.seals += other.seals;
         self.messages += other.messages;
         self.lost += other.lost;
         self.duplicated += other.duplicated;
@@ -86,7 +89,8 @@ impl core::fmt::Display for Report {
             ("result", "blocks", self.blocks),
             ("result", "payments final by sampling", u64::try_from(self.sampled).unwrap_or(u64::MAX)),
             ("result", "payments settled by a block", u64::try_from(self.by_block).unwrap_or(u64::MAX)),
-            ("result", "double spends frozen (E-3)", u64::try_from(self.frozen).unwrap_or(u64::MAX)),
+            ("result", "epochs ended", self.epochs),
+            ("result", "seals of honest validators", self.seals),
             ("check", "invariants checked", self.checks),
         ];
         let lines = rows.map(|(kind, what, count)| format!("{kind:<7} {what:<28} {count:>12}"));
@@ -103,7 +107,11 @@ pub(super) struct Checks {
     bodies: BTreeMap<Txid, Arc<Transaction>>,
     winners: BTreeMap<OutPoint, Txid>,
     blocks: BTreeMap<Height, BlockHash>,
-    prepared: BTreeMap<(usize, OutPoint), Txid>,
+    /// By node, epoch, phase and outpoint.
+    voted: BTreeMap<(usize, Epoch, Phase, OutPoint), Txid>,
+    /// What each node listed in its seal of an epoch.
+    sealed: BTreeMap<(usize, Epoch), Vec<Txid>>,
+    epochs: BTreeMap<usize, Epoch>,
     block_votes: BTreeMap<(usize, Height, Round, BlockPhase), Option<BlockHash>>,
     /// Terminal status at each node.
     committed: BTreeMap<Txid, BTreeSet<usize>>,
@@ -122,7 +130,9 @@ impl Checks {
             bodies: BTreeMap::new(),
             winners: BTreeMap::new(),
             blocks: BTreeMap::new(),
-            prepared: BTreeMap::new(),
+            voted: BTreeMap::new(),
+            sealed: BTreeMap::new(),
+            epochs: BTreeMap::new(),
             block_votes: BTreeMap::new(),
             committed: BTreeMap::new(),
             submitted_at: BTreeMap::new(),
@@ -177,6 +187,15 @@ impl Checks {
                 }
                 Ok(())
             }
+            Event::Epoch { epoch, .. } => {
+                self.report.checks += 1;
+                self.report.epochs = self.report.epochs.max(epoch.0);
+                match self.epochs.insert(node, *epoch) {
+                    Some(before) if before >= *epoch => Err(format!("node {node} went from epoch {before} to {epoch}")),
+                    _ => Ok(()),
+                }
+            }
+            Event::FinalityLost { txid, epoch } => Err(format!("{txid}, final in epoch {epoch}, is in no block of it")),
             _ => Ok(()),
         }
     }
@@ -210,22 +229,36 @@ impl Checks {
         }
     }
 
-    /// An honest node never prepares two spends of one output in an epoch, crashes or not.
+    /// An honest node never prepares, nor commits, two spends of one output in an epoch, crashes or not; and
+    /// casts no such vote after its seal.
     pub fn vote_batch(&mut self, node: usize, batch: &VoteBatch) -> Checked {
-        if batch.phase != Phase::Prepare {
-            return Ok(());
+        self.report.checks += 1;
+        if self.sealed.contains_key(&(node, batch.epoch)) {
+            return Err(format!("node {node} voted {:?} in epoch {} after its seal", batch.phase, batch.epoch));
         }
         for txid in &batch.txids {
             let Some(body) = self.bodies.get(txid) else { continue };
             for input in &body.body.inputs {
                 self.report.checks += 1;
-                let before = *self.prepared.entry((node, *input)).or_insert(*txid);
+                let key = (node, batch.epoch, batch.phase, *input);
+                let before = *self.voted.entry(key).or_insert(*txid);
                 if before != *txid {
-                    return Err(format!("node {node} prepared {txid} after {before} on {input}"));
+                    return Err(format!("node {node} voted {:?} for {txid} after {before} on {input}", batch.phase));
                 }
             }
         }
         Ok(())
+    }
+
+    /// It signs one seal in an epoch.
+    pub fn seal(&mut self, node: usize, seal: &Seal) -> Checked {
+        self.report.checks += 1;
+        let before = self.sealed.insert((node, seal.epoch), seal.txids.clone());
+        self.report.seals += u64::from(before.is_none());
+        match before {
+            Some(before) if before != seal.txids => Err(format!("node {node} sealed epoch {} twice", seal.epoch)),
+            _ => Ok(()),
+        }
     }
 
     /// Nor does it vote twice in one round and phase.
@@ -243,8 +276,8 @@ impl Checks {
         }
     }
 
-    /// After the network healed, everything has ended, the same everywhere. A double spend whose
-    /// locks are split among validators may stay undecided: it is frozen, and counted (E-3).
+    /// After the network healed, everything has ended, the same everywhere: a double spend on which the locks are
+    /// split thaws in a later epoch (E-9).
     pub fn settled(&self, workload: &Workload, honest: usize) -> Checked {
         let everywhere = |txid: &Txid| self.committed.get(txid).is_some_and(|nodes| nodes.len() >= honest);
         for txid in &workload.lone {
@@ -258,16 +291,10 @@ impl Checks {
             if left_seen && right_seen {
                 return Err(format!("both sides of the double spend {left} / {right} are committed"));
             }
-            if (left_seen || right_seen) && !(everywhere(left) || everywhere(right)) {
-                return Err(format!("double spend {left} / {right} is settled on some nodes only"));
+            if !(everywhere(left) || everywhere(right)) {
+                return Err(format!("double spend {left} / {right} is not settled everywhere"));
             }
         }
         Ok(())
-    }
-
-    /// Double spends of which neither side is committed anywhere.
-    pub fn frozen(&self, workload: &Workload) -> usize {
-        let open = |txid: &Txid| !self.committed.contains_key(txid);
-        workload.pairs.iter().filter(|(left, right)| open(left) && open(right)).count()
     }
 }

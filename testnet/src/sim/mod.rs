@@ -38,6 +38,8 @@ pub struct Scenario {
     pub compact_blocks: u64,
     /// How often an honest node is killed and started again.
     pub crashes: u32,
+    /// Least number of blocks of an epoch.
+    pub epoch_blocks: u64,
     /// Number of payments.
     pub payments: usize,
     /// Number of double spends: two payments of one coin, sent to different nodes at once.
@@ -66,6 +68,7 @@ impl Scenario {
             compact_blocks: 1 + pick(9, 4),
             partitions: u32::try_from(pick(5, 3)).unwrap_or_default(),
             crashes: u32::try_from(pick(6, 4)).unwrap_or_default(),
+            epoch_blocks: 2 + pick(10, 5),
             payments: 40,
             double_spends: 6,
             faulty_ms: 8_000,

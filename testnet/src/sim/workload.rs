@@ -24,7 +24,7 @@ pub(super) fn key(domain: u8, index: usize) -> SecretKey {
 }
 
 /// The genesis of a simulated network: a bond for each validator, a coin for each payer.
-pub(super) fn genesis(validators: usize, coins: usize, start_ms: u64) -> Genesis {
+pub(super) fn genesis(validators: usize, coins: usize, start_ms: u64, epoch_blocks: u64) -> Genesis {
     let bonds = (0..validators).map(|index| {
         let validator = key(1, index).public();
         let lock = Lock::Bond { validator, owner: Owner::from(&validator) };
@@ -36,7 +36,12 @@ pub(super) fn genesis(validators: usize, coins: usize, start_ms: u64) -> Genesis
         name: "simulation".into(),
         network: NetworkKind::Devnet,
         time_ms: start_ms,
-        params: Params { block_interval_ms: 1_000, block_reward_units: 10_000_000_000, unbonding_blocks: 10 },
+        params: Params {
+            block_interval_ms: 1_000,
+            block_reward_units: 10_000_000_000,
+            unbonding_blocks: 10,
+            epoch_blocks,
+        },
         outputs: bonds.chain(coins).collect(),
     }
 }

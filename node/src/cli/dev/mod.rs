@@ -10,7 +10,7 @@ mod network;
 mod status;
 
 use super::client::Client;
-use super::devnet::{Devnet, dev_phrase};
+use super::devnet::{Devnet, EPOCH_BLOCKS, dev_phrase};
 use super::failure::{Failure, Misuse};
 use super::output::Output;
 use super::timed::{start_logging, stop_signal};
@@ -22,6 +22,7 @@ use endpoints::Endpoints;
 use network::RunningNetwork;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use timecoin_protocol::bounds::EPOCH_BLOCKS_MIN;
 
 /// Longest that the nodes may take to stop.
 const STOP_GRACE: Duration = Duration::from_millis(1_800);
@@ -43,6 +44,9 @@ pub struct DevArgs {
     /// Least time between blocks, in milliseconds [default: 1000].
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=600_000))]
     block_time: Option<u64>,
+    /// Blocks of an epoch: validators that bond vote from the epoch after the next on [default: 60].
+    #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(EPOCH_BLOCKS_MIN..=1_000_000))]
+    epoch_blocks: Option<u64>,
     /// Keep keys and chain here, and continue if there is a chain; else all is gone at the end.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -151,7 +155,9 @@ impl DevArgs {
         refuse_foreign(home)?;
         let phrase = phrase.map_or_else(dev_phrase, Ok)?;
         let validators = self.validators.unwrap_or(VALIDATORS);
-        let devnet = Devnet::found("dev", phrase, validators.into(), self.block_time.unwrap_or(BLOCK_TIME_MS));
+        let block_time = self.block_time.unwrap_or(BLOCK_TIME_MS);
+        let epoch_blocks = self.epoch_blocks.unwrap_or(EPOCH_BLOCKS);
+        let devnet = Devnet::found("dev", phrase, validators.into(), block_time, epoch_blocks);
         devnet.create(home)?;
         Ok(devnet)
     }
@@ -162,6 +168,7 @@ impl DevArgs {
         let fixed = [
             ("--validators", self.validators.map(u64::from), validators),
             ("--block-time", self.block_time, devnet.genesis.params.block_interval_ms),
+            ("--epoch-blocks", self.epoch_blocks, devnet.genesis.params.epoch_blocks),
         ];
         for (flag, wanted, found) in fixed {
             if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {

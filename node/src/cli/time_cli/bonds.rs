@@ -18,8 +18,7 @@ use timecoin_protocol::transaction::OutPoint;
 /// Arguments of `bond`.
 #[derive(Clone, Debug, Args)]
 pub struct BondArgs {
-    /// How much: at least 1000 TIME. The weight counts from the next epoch on; at present the first
-    /// epoch, with the validators of the genesis file, does not end.
+    /// How much: at least 1000 TIME. The weight counts from the epoch after the next on.
     amount: String,
     /// File of the validator's key (`timed keys`): it must sign for its bond.
     #[arg(long, value_name = "FILE")]

@@ -2,7 +2,8 @@
 //! Keys that exist are never overwritten.
 
 use crate::cli::devnet::{
-    Devnet, NodeKeys, dev_address, funded_keys, genesis_file, keypair, node_directory, phrase_file, write_genesis,
+    Devnet, EPOCH_BLOCKS, NodeKeys, dev_address, funded_keys, genesis_file, keypair, node_directory, phrase_file,
+    write_genesis,
 };
 use crate::cli::failure::{Failure, Misuse};
 use crate::cli::output::{BOLD, Output, WARN, styled};
@@ -13,6 +14,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use timecoin_protocol::bounds::EPOCH_BLOCKS_MIN;
 
 /// Arguments of `init`.
 #[derive(Clone, Debug, Args)]
@@ -55,6 +57,11 @@ pub struct InitArgs {
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000),
           help_heading = "A new development network")]
     block_time: u64,
+    /// Blocks of an epoch: validators that bond vote from the epoch after the next on.
+    #[arg(long, value_name = "BLOCKS", default_value_t = EPOCH_BLOCKS,
+          value_parser = clap::value_parser!(u64).range(EPOCH_BLOCKS_MIN..=1_000_000),
+          help_heading = "A new development network")]
+    epoch_blocks: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,7 +134,8 @@ impl InitArgs {
         }
         refuse_initialized(&genesis_file(directory), directory)?;
         let ports = self.ports()?;
-        let devnet = Devnet::found("devnet", Phrase::generate()?, self.validators.into(), self.block_time);
+        let phrase = Phrase::generate()?;
+        let devnet = Devnet::found("devnet", phrase, self.validators.into(), self.block_time, self.epoch_blocks);
         devnet.create(directory)?;
         let first = devnet.nodes.first().map(peer_id).transpose()?.unwrap_or_default();
         let bootstrap = self.bootstrap(&first);

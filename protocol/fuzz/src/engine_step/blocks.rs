@@ -11,7 +11,7 @@ use timecoin_protocol::block::{
 use timecoin_protocol::engine::{Input, PeerTag, Request, Response};
 use timecoin_protocol::hash::{BlockHash, Hash};
 use timecoin_protocol::keys::{SecretKey, Verified};
-use timecoin_protocol::ledger::build_block;
+use timecoin_protocol::ledger::{BlockParts, build_block};
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::validator::{Height, Round};
 use timecoin_protocol::wire::Vote;
@@ -95,7 +95,8 @@ impl Node {
         let state = self.engine.chain_state().clone();
         let ledger = self.engine.ledger_mut();
         let params = &network().genesis.params;
-        build_block(&state, params, &*ledger, time_ms, proposer.public(), commit, &transactions)
+        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &[] };
+        build_block(&state, params, &*ledger, time_ms, proposer.public(), parts)
             .expect("memory does not fail")
             .0
     }
@@ -111,9 +112,9 @@ impl Node {
     pub fn propose(&mut self, script: &mut Script<'_>) {
         let round = self.near_round(script);
         let proposer = self.proposer(round, script);
-        let Block { header, parent_commit, coinbase, transactions } = self.build(script, proposer);
+        let Block { header, parent_commit, coinbase, transactions, closing, .. } = self.build(script, proposer);
         let txids = transactions.iter().map(Transaction::txid).collect();
-        let mut block = CompactBlock { header, parent_commit, coinbase, txids };
+        let mut block = CompactBlock { header, parent_commit, coinbase, txids, closing };
         if script.rarely(8) {
             spoil(&mut block, script);
         }

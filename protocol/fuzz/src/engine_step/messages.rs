@@ -5,6 +5,7 @@ use crate::network::network;
 use crate::payments::transaction;
 use crate::script::Script;
 use std::sync::Arc;
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::engine::{Ask, GossipTag, Input, PeerTag, ReplyTag, Source};
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::Txid;
@@ -135,7 +136,10 @@ impl Node {
             0 => Ask::Query(Query { epoch: self.epoch(script), txids }),
             1 => Ask::Transactions(TransactionsRequest { txids }),
             2 => Ask::Certificates(CertificatesRequest { txids }),
-            _ => Ask::Status(StatusRequest { tip: self.near_height(script), round: self.near_round(script) }),
+            _ => {
+                let (tip, round) = (self.near_height(script), self.near_round(script));
+                Ask::Status(StatusRequest { tip, round, seals: Bitmap::default() })
+            }
         };
         self.checks.wait(tag, opinions);
         self.input(Input::Asked(from, ReplyTag(tag), ask));

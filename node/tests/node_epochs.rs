@@ -1,0 +1,75 @@
+//! Validators join and leave while the network runs (E-1, E-5…E-7).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(dead_code)]
+
+mod cluster;
+
+use cluster::{Cluster, FORTUNE, validator_key, within};
+use timecoin_protocol::address::Owner;
+use timecoin_protocol::amount::Amount;
+use timecoin_protocol::keys::{PublicKey, SecretKey};
+use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
+use timecoin_protocol::validator::{Epoch, Height};
+
+const FEE: u64 = 2_000;
+
+fn signed(cluster: &Cluster, input: OutPoint, output: Output, keys: &[&SecretKey]) -> Transaction {
+    let body = TransactionBody { inputs: vec![input], outputs: vec![output], memo: Vec::new() };
+    Transaction::sign(body, keys, &cluster.genesis.hash())
+}
+
+/// Submits to node 0; gives the epoch of the block that took it.
+async fn settle(cluster: &Cluster, transaction: Transaction) -> Epoch {
+    let txid = transaction.txid();
+    cluster.node(0).view.submit(transaction, false).await.unwrap();
+    let height = cluster.committed(txid).await;
+    cluster.node(0).view.chain.block(height).unwrap().unwrap().block.header.epoch
+}
+
+/// Waits for an epoch on node 0; in all epochs until then `key` must be a validator, or not. Gives its first height.
+async fn reaches_epoch(cluster: &Cluster, epoch: u64, key: &PublicKey, member: bool) -> Height {
+    within(&format!("epoch {epoch}"), async || {
+        let state = cluster.node(0).view.state.load_full();
+        if state.epoch.0 >= epoch {
+            return Some(state.epoch_start);
+        }
+        assert_eq!(state.validators.index_of(key).is_some(), member, "in epoch {}", state.epoch);
+        None
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_bonds_votes_from_the_epoch_after_the_next_and_leaves_again() {
+    let mut cluster = Cluster::start_with_epochs(4, 4).await;
+    let newcomer = cluster.add_newcomer().await;
+    cluster.connected().await;
+    let (user, key) = (cluster.user.clone(), validator_key(newcomer));
+    let public = key.public();
+
+    // Heavier than the four others together: with it in the set nothing is decided without its vote.
+    let owner = Owner::from(&user.public());
+    let lock = Lock::Bond { validator: public, owner };
+    let bond = Output { amount: Amount(FORTUNE - FEE), lock };
+    let made = signed(&cluster, cluster.fortune(), bond, &[&user, &key]);
+    let outpoint = OutPoint { txid: made.txid(), index: 0 };
+    let epoch = settle(&cluster, made).await.0;
+    reaches_epoch(&cluster, epoch + 2, &public, false).await;
+    let state = cluster.node(0).view.state.load_full();
+    assert_eq!(state.validators.weight_of(&public).0, FORTUNE - FEE);
+    cluster.reaches(0, Height(state.height.0 + 2)).await;
+    let payment = cluster.payment(0, "with the newcomer's vote");
+    settle(&cluster, payment).await;
+
+    let back = Output { amount: Amount(FORTUNE - 2 * FEE), lock: Lock::Unbonding(owner) };
+    let leave = signed(&cluster, outpoint, back, &[&user]);
+    let epoch = settle(&cluster, leave).await.0;
+    reaches_epoch(&cluster, epoch + 2, &public, true).await;
+    let state = cluster.node(0).view.state.load_full();
+    assert_eq!(state.validators.index_of(&public), None);
+    // They go on without it.
+    cluster.stop(newcomer).await;
+    let payment = cluster.payment(1, "without the newcomer");
+    settle(&cluster, payment).await;
+    cluster.stop_all().await;
+}

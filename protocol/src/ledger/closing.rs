@@ -1,0 +1,149 @@
+//! Closing an epoch (`SPEC.md` E-5): which seals a block covers, and the validators that come next.
+
+use super::{ChainState, validators_from_bonds};
+use crate::bitmap::Bitmap;
+use crate::block::{Closing, CommitError, SealSignature};
+use crate::bounds::CLOSING_LISTED_BYTES_MAX;
+use crate::finality::Seal;
+use crate::genesis::Params;
+use crate::hash::{Hash, Txid};
+use crate::keys::PublicKey;
+use crate::transaction::{OutPoint, Utxo};
+use crate::validator::{Height, ValidatorIndex, ValidatorSet, Weight};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+/// Why a block cannot close its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClosingError {
+    /// The epoch is not long enough yet.
+    #[error("the epoch can be closed from height {first} on")]
+    Early {
+        /// First height of a closing block.
+        first: Height,
+    },
+    /// Not the seals of a quorum.
+    #[error(transparent)]
+    Seals(#[from] CommitError),
+    /// Not one list for each seal.
+    #[error("{lists} lists for {seals} seals")]
+    ListCount {
+        /// Lists in the block.
+        lists: usize,
+        /// Seals in the block.
+        seals: usize,
+    },
+    /// The lists together are too long.
+    #[error("the lists have {0} bytes, at most {CLOSING_LISTED_BYTES_MAX} are allowed")]
+    ListBytes(usize),
+    /// A list names what is not there, or is not the one that was signed.
+    #[error("the list of validator {0} is not the one of its seal")]
+    List(ValidatorIndex),
+}
+
+/// Everything that a seal may list, by number: the transfers of the block, then those of the blocks before it since
+/// sealing began.
+fn listable<'a>(txids: &'a [Txid], sealed: &'a [Txid]) -> impl Iterator<Item = &'a Txid> {
+    txids.iter().chain(sealed)
+}
+
+/// E-5: judges everything but the signatures of the seals.
+pub(super) fn check_closing(
+    state: &ChainState,
+    params: &Params,
+    txids: &[Txid],
+    (closing, listed): (&Closing, &[Bitmap]),
+) -> Result<(), ClosingError> {
+    let (lists, seals) = (listed.len(), closing.seals.len());
+    if lists != seals {
+        return Err(ClosingError::ListCount { lists, seals });
+    }
+    if !closing.closes() {
+        return Ok(());
+    }
+    if !state.is_sealing(params) {
+        return Err(ClosingError::Early { first: state.sealed_from(params).next() });
+    }
+    let bytes = listed.iter().map(Bitmap::byte_len).sum();
+    if bytes > CLOSING_LISTED_BYTES_MAX {
+        return Err(ClosingError::ListBytes(bytes));
+    }
+    closing.check_members(&state.validators)?;
+    let all: Vec<Txid> = listable(txids, &state.sealed_txids).copied().collect();
+    // Most seals list the same.
+    let mut hashes: BTreeMap<&Bitmap, Option<Hash>> = BTreeMap::new();
+    for (seal, bitmap) in closing.seals.iter().zip(listed) {
+        let hash = hashes.entry(bitmap).or_insert_with(|| {
+            let mut list = bitmap.numbers().map(|number| all.get(number).copied()).collect::<Option<Vec<Txid>>>()?;
+            list.sort_unstable();
+            Some(Seal::list_of(&list))
+        });
+        if *hash != Some(seal.list) {
+            return Err(ClosingError::List(seal.validator));
+        }
+    }
+    Ok(())
+}
+
+/// The seals, out of `seals`, that a block with `txids` covers: as many as make a quorum, or none.
+pub(super) fn close<'a>(
+    state: &ChainState,
+    params: &Params,
+    txids: &[Txid],
+    seals: impl Iterator<Item = &'a Seal>,
+) -> (Closing, Vec<Bitmap>) {
+    if !state.is_sealing(params) {
+        return (Closing::default(), Vec::new());
+    }
+    let numbers: HashMap<&Txid, usize> =
+        listable(txids, &state.sealed_txids).enumerate().map(|(number, txid)| (txid, number)).collect();
+    let mut chosen: BTreeMap<ValidatorIndex, (SealSignature, Bitmap)> = BTreeMap::new();
+    let (mut weight, mut bytes) = (0_u64, 0);
+    for seal in seals.filter(|seal| seal.epoch == state.epoch) {
+        let Some(validator) = state.validators.index_of(&seal.voter).filter(|at| !chosen.contains_key(at)) else {
+            continue;
+        };
+        let numbers = seal.txids.iter().map(|txid| numbers.get(txid).copied());
+        let Some(bitmap) = numbers.collect::<Option<Bitmap>>() else { continue };
+        if bytes + bitmap.byte_len() > CLOSING_LISTED_BYTES_MAX {
+            continue;
+        }
+        bytes += bitmap.byte_len();
+        weight = weight.saturating_add(state.validators.weight_of(&seal.voter).0);
+        let signature = SealSignature { validator, list: seal.list(), signature: seal.signature };
+        chosen.insert(validator, (signature, bitmap));
+        if state.validators.is_quorum(Weight(weight)) {
+            let (seals, listed) = chosen.into_values().unzip();
+            return (Closing { seals }, listed);
+        }
+    }
+    (Closing::default(), Vec::new())
+}
+
+/// The lists of the seals that a proposal names, given the seals themselves (E-5). `None` if one of them lists what is neither in the
+/// block nor in a block before it since sealing began: the block is invalid.
+#[must_use]
+pub fn lists_of<'a>(state: &ChainState, txids: &[Txid], seals: impl Iterator<Item = &'a Seal>) -> Option<Vec<Bitmap>> {
+    let numbers: HashMap<&Txid, usize> =
+        listable(txids, &state.sealed_txids).enumerate().map(|(number, txid)| (txid, number)).collect();
+    seals.map(|seal| seal.txids.iter().map(|txid| numbers.get(txid).copied()).collect()).collect()
+}
+
+/// What is left of a set without those who lost their vote; the set itself if nobody would be left (E-6).
+pub(super) fn without(set: &Arc<ValidatorSet>, offenders: &BTreeSet<PublicKey>) -> Arc<ValidatorSet> {
+    if set.members().iter().all(|member| !offenders.contains(&member.key)) {
+        return Arc::clone(set);
+    }
+    let rest = set.members().iter().filter(|member| !offenders.contains(&member.key)).copied().collect();
+    let rest = ValidatorSet::new(rest);
+    if rest.is_empty() { Arc::clone(set) } else { Arc::new(rest) }
+}
+
+/// The set that the bonds after a closing block make; the one before it if there are none (E-6).
+pub(super) fn set_of_bonds(bonds: &BTreeMap<OutPoint, Utxo>, state: &ChainState) -> Arc<ValidatorSet> {
+    let set = validators_from_bonds(bonds.iter().map(|(outpoint, utxo)| (*outpoint, *utxo)));
+    let set = if set.is_empty() { Arc::clone(&state.next_validators) } else { Arc::new(set) };
+    without(&set, &state.offenders)
+}
