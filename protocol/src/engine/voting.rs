@@ -451,7 +451,7 @@ impl<L: Ledger> Engine<L> {
         }
         let queued: BTreeSet<Txid> = self.voting.commit.iter().copied().collect();
         let prepared =
-            self.pool.in_order().filter(|(txid, entry)| entry.stage >= Stage::Prepared && !queued.contains(txid));
+            self.pool.in_order().filter(|(txid, _)| !queued.contains(txid) && self.is_certified(txid, Phase::Prepare));
         let waiting: Vec<Txid> = prepared.map(|(txid, _)| *txid).collect();
         waiting.iter().for_each(|txid| self.queue_commit(txid, cx));
     }
