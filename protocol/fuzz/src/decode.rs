@@ -5,13 +5,14 @@
 use crate::network::network;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{
-    Block, BlockVote, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
+    Block, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
 };
 use timecoin_protocol::bounds::{GOSSIP_BYTES_MAX, VALIDATORS_MAX};
 use timecoin_protocol::codec::{Decode, DecodeError, Encode, decode, encode, encoded_len};
 use timecoin_protocol::engine::Record;
-use timecoin_protocol::finality::{Certificate, VoteBatch};
+use timecoin_protocol::finality::{Certificate, Seal, VoteBatch};
 use timecoin_protocol::genesis::Genesis;
 use timecoin_protocol::hash::{MerklePath, Txid, merkle_root};
 use timecoin_protocol::keys::{Signed, verify, verify_batch};
@@ -30,7 +31,7 @@ const SIGNATURES_MAX: usize = 6;
 pub type Decoder = (&'static str, fn(&[u8]) -> bool);
 
 /// All decoders. The corpus names them by position: new ones go to the end.
-pub const DECODERS: [Decoder; 36] = [
+pub const DECODERS: [Decoder; 39] = [
     ("OutPoint", is::<OutPoint>),
     ("Output", is::<Output>),
     ("Utxo", is::<Utxo>),
@@ -73,6 +74,9 @@ pub const DECODERS: [Decoder; 36] = [
     ("Genesis", |bytes| use_of(bytes, genesis)),
     ("CommitSignature", is::<CommitSignature>),
     ("list of OutPoint", is::<Vec<OutPoint>>),
+    ("Seal", |bytes| use_of(bytes, |seal: Seal| signatures(&seal))),
+    ("Closing", is::<Closing>),
+    ("Bitmap", is::<Bitmap>),
 ];
 
 /// Hands bytes to the decoder that the first of them names.
