@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn devnet() -> Devnet {
-        Devnet::found("test", dev_phrase().unwrap(), 4, 1_000)
+        Devnet::found("test", dev_phrase().unwrap(), 4, 1_000, 60)
     }
 
     #[test]
