@@ -55,6 +55,7 @@ impl ClusterArgs {
             program: node_program(self.timed.as_deref())?,
             block_time_ms: self.block_time,
             log_level: self.log_level.clone(),
+            unsafe_methods: false,
         })
     }
 }
