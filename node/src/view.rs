@@ -18,7 +18,7 @@ use timecoin_protocol::hash::{GenesisHash, Txid};
 use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::ledger::{BlockDelta, ChainState};
 use timecoin_protocol::transaction::Transaction;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// A transaction in the pool.
 #[derive(Clone, Debug)]
@@ -199,6 +199,8 @@ pub struct View {
     pub synced: AtomicBool,
     /// What was dropped because a queue was full.
     pub overload: Overload,
+    /// Whether this node takes part in the network; the swarm follows it.
+    pub network_active: watch::Sender<bool>,
     news: broadcast::Sender<News>,
     calls: mpsc::Sender<Call>,
 }
@@ -232,6 +234,7 @@ impl View {
             started_at,
             synced: AtomicBool::new(false),
             overload: Overload::default(),
+            network_active: watch::Sender::new(true),
             news: broadcast::channel(NEWS_MAX).0,
             calls,
         }

@@ -4,32 +4,24 @@
 
 mod cli_support;
 
-use cli_support::{command, run, text};
+use cli_support::{Process, command, run, text};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A `timed dev` with JSON output.
-struct Dev {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
+struct Dev(Process);
 
 impl Dev {
     fn start(arguments: &[&str]) -> Self {
         let mut timed = command(env!("CARGO_BIN_EXE_timed"));
-        timed.args(["--json", "dev", "--block-time", "200"]).args(arguments);
-        let mut child = timed.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        Self(Process::start(timed.args(["--json", "dev", "--block-time", "200"]).args(arguments)))
     }
 
     /// The next event of this name.
     fn event(&mut self, name: &str) -> Value {
         loop {
-            let line = self.lines.next().expect("timed ended early").unwrap();
+            let line = self.0.line().expect("timed ended early");
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["event"] == name {
                 return event;
@@ -40,15 +32,8 @@ impl Dev {
     /// SIGTERM; gives the exit code and how long it took.
     fn stop(mut self) -> (i32, Duration) {
         let asked = Instant::now();
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
-        let code = self.child.wait().unwrap().code().unwrap();
-        (code, asked.elapsed())
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.0.signal("-TERM");
+        (self.0.wait().code().unwrap(), asked.elapsed())
     }
 }
 

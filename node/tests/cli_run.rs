@@ -4,49 +4,43 @@
 
 mod cli_support;
 
-use cli_support::{command, run, text};
+use cli_support::{Process, command, run, text};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running node, on ports that the system chose.
 struct Running {
-    child: Child,
+    process: Process,
     ready: Value,
 }
 
 impl Running {
     fn start(directory: &Path, more: &[&str]) -> Self {
-        let config = directory.join("config.toml");
-        let mut timed = command(env!("CARGO_BIN_EXE_timed"));
-        timed.args(["--json", "run", "--config", text(&config), "--log-level", "error"]);
-        timed.args([
-            "--listen",
-            "/ip4/127.0.0.1/tcp/0",
-            "--rpc-listen",
-            "127.0.0.1:0",
-            "--metrics-listen",
-            "127.0.0.1:0",
-        ]);
-        let mut child = timed.args(more).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, ready: serde_json::from_str(&line).unwrap() }
+        Self::run(timed(directory).args(more))
+    }
+
+    fn run(timed: &mut Command) -> Self {
+        let mut process = Process::start(timed);
+        let line = process.line().expect("timed ended early");
+        Self { process, ready: serde_json::from_str(&line).unwrap() }
     }
 
     fn signal_and_wait(&mut self, signal: &str) -> (i32, Duration) {
         let asked = Instant::now();
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
-        (self.child.wait().unwrap().code().unwrap(), asked.elapsed())
+        self.process.signal(signal);
+        (self.process.wait().code().unwrap(), asked.elapsed())
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
+fn timed(directory: &Path) -> Command {
+    let config = directory.join("config.toml");
+    let mut timed = command(env!("CARGO_BIN_EXE_timed"));
+    timed.args(["--json", "run", "--config", text(&config), "--log-level", "error"]);
+    let ports = ["--rpc-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+    timed.args(["--listen", "/ip4/127.0.0.1/tcp/0"]).args(ports);
+    timed
 }
 
 #[test]
@@ -80,4 +74,27 @@ fn two_processes_agree_on_blocks_and_stop_within_two_seconds_of_a_signal() {
         assert_eq!(code, 0, "{signal}");
         assert!(took < Duration::from_secs(3), "{signal}: {took:?}");
     }
+}
+
+#[test]
+fn a_node_ends_with_whoever_holds_the_other_end_of_its_standard_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("devnet");
+    let init = ["init", "--validators", "1", "--output", text(&output)];
+    assert_eq!(run(command(env!("CARGO_BIN_EXE_timed")).args(init)).code, 0);
+    let (node, cookie) = (output.join("node-1"), output.join("node-1/data/rpc.cookie"));
+    let answers = |running: &Running| {
+        let arguments = ["--rpc", running.ready["rpc"].as_str().unwrap(), "--cookie", text(&cookie), "uptime"];
+        run(command(env!("CARGO_BIN_EXE_time-cli")).args(arguments)).code == 0
+    };
+
+    let (theirs, ours) = std::io::pipe().unwrap();
+    let mut held = Running::run(timed(&node).arg("--stop-with-stdin").stdin(theirs));
+    assert!(answers(&held), "it runs as long as somebody holds the other end");
+    drop(ours);
+    assert_eq!(held.process.wait().code(), Some(0));
+
+    let mut alone = Running::run(timed(&node).stdin(Stdio::null()));
+    assert!(answers(&alone), "without the flag, an input at its end means nothing");
+    assert_eq!(alone.signal_and_wait("-TERM").0, 0);
 }

@@ -170,3 +170,37 @@ async fn metrics_of_libp2p_gossipsub_and_the_node_are_registered() {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
     }
 }
+
+#[tokio::test]
+async fn a_node_that_takes_no_part_has_no_peer_and_finds_all_of_them_when_it_does_again() {
+    let mut hub = Node::start(config(TCP)).await;
+    let mut settings = config(TCP);
+    settings.bootstrap = vec![hub.address()];
+    let active = tokio::sync::watch::Sender::new(true);
+    settings.active = active.subscribe();
+    let mut node = Node::start(settings).await;
+    node.expect_ready(&hub.network).await;
+    hub.expect_ready(&node.network).await;
+
+    active.send_replace(false);
+    node.expect_gone(&hub.network).await;
+    hub.expect_gone(&node.network).await;
+    // The hub dials the node that it has lost, and somebody new dials it too.
+    let mut stranger = join_only(TCP, &[&node]).await;
+    let peers = node.network.peers.clone();
+    until("alone", || peers.load().is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for other in [&mut hub, &mut stranger] {
+        other.take_all();
+        assert!(!other.has_seen(|event| matches!(event, Event::PeerReady(who) if *who == node.network.peer_id)));
+    }
+    let id = OutboundId(7);
+    let peer = hub.network.peer_id;
+    node.tell(Command::Request { id, peer, protocol: Protocol::Status, body: vec![1] }).await;
+    node.expect("failure", |event| matches!(event, Event::RequestFailed { .. }).then_some(())).await;
+
+    active.send_replace(true);
+    node.expect_ready(&hub.network).await;
+    hub.expect_ready(&node.network).await;
+    stranger.expect_ready(&node.network).await;
+}

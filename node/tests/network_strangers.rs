@@ -8,7 +8,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder, identify, noise, tcp, yamux};
-use network_cluster::{Node, TCP, config};
+use network_cluster::{Node, PATIENCE, TCP, config};
 use std::io;
 use timecoin_node::network::{Command, Event, network_name};
 use timecoin_protocol::bounds::REQUEST_BYTES_MAX;
@@ -79,6 +79,11 @@ fn stranger(network: &str) -> Swarm<Stranger> {
 
 /// Sends one request and waits for its end: the response, or none.
 async fn exchange(swarm: &mut Swarm<Stranger>, node: libp2p::PeerId, request: Vec<u8>) -> Option<Vec<u8>> {
+    let end = tokio::time::timeout(PATIENCE, end_of_request(swarm, node, request)).await;
+    end.unwrap_or_else(|_| panic!("a request has not ended within {PATIENCE:?}"))
+}
+
+async fn end_of_request(swarm: &mut Swarm<Stranger>, node: libp2p::PeerId, request: Vec<u8>) -> Option<Vec<u8>> {
     swarm.behaviour_mut().status.send_request(&node, request);
     loop {
         match swarm.select_next_some().await {

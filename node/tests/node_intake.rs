@@ -24,7 +24,7 @@ use timecoin_protocol::wire::{Answer, BlocksRequest, BlocksResponse, Opinion, Qu
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PEERS_REQUEST: InboundId = InboundId(5);
 
 struct Desk {

@@ -14,7 +14,7 @@ async fn payments_become_final_on_all_nodes_and_are_committed_in_the_same_block(
     for coin in 0..8 {
         let payment = cluster.payment(coin, "pay");
         txids.push(payment.txid());
-        cluster.node(coin % 4).view.submit(payment, false).await.unwrap();
+        cluster.submit(coin % 4, payment).await;
     }
     for txid in &txids {
         cluster.everywhere(*txid, "final", |status| matches!(status, Status::Final(_) | Status::Committed(_))).await;
@@ -33,7 +33,8 @@ async fn of_a_double_spend_at_two_nodes_one_at_most_becomes_final_and_the_same_e
     let txids = [pair[0].txid(), pair[1].txid()];
     let [left, right] = pair;
     let (first, second) = (cluster.node(0).view.clone(), cluster.node(1).view.clone());
-    let (left, right) = tokio::join!(first.submit(left, false), second.submit(right, false));
+    let both = async { tokio::join!(first.submit(left, false), second.submit(right, false)) };
+    let (left, right) = tokio::time::timeout(cluster::PATIENCE, both).await.expect("both nodes answer");
     drop((first, second));
     assert!(left.is_ok() || right.is_ok(), "{left:?} {right:?}");
     let winner = within("one of them to be committed", async || {

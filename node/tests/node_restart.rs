@@ -16,7 +16,7 @@ async fn a_node_that_was_stopped_catches_up_and_votes_on() {
     cluster.stop(3).await;
     let missed = cluster.payment(0, "while you were away");
     let txid = missed.txid();
-    cluster.node(0).view.submit(missed, false).await.unwrap();
+    cluster.submit(0, missed).await;
     let height = cluster.committed(txid).await;
 
     cluster.restart(3).await;
@@ -26,7 +26,7 @@ async fn a_node_that_was_stopped_catches_up_and_votes_on() {
     cluster.stop(1).await;
     let payment = cluster.payment(1, "welcome back");
     let txid = payment.txid();
-    cluster.node(0).view.submit(payment, false).await.unwrap();
+    cluster.submit(0, payment).await;
     cluster.committed(txid).await;
     cluster.stop_all().await;
 }
@@ -37,7 +37,7 @@ async fn nodes_that_all_fall_at_once_come_back_with_what_was_final() {
     cluster.connected().await;
     let payment = cluster.payment(0, "before the fall");
     let txid = payment.txid();
-    cluster.node(2).view.submit(payment, false).await.unwrap();
+    cluster.submit(2, payment).await;
     let is_final = |status: &Status| matches!(status, Status::Final(_) | Status::Committed(_));
     cluster.everywhere(txid, "final", is_final).await;
     for index in cluster.running() {
@@ -63,7 +63,7 @@ async fn a_follower_syncs_says_so_and_takes_payments() {
     .await;
     let payment = cluster.payment(0, "through a follower");
     let txid = payment.txid();
-    cluster.node(follower).view.submit(payment, false).await.unwrap();
+    cluster.submit(follower, payment).await;
     cluster.committed(txid).await;
     cluster.stop_all().await;
 }
@@ -74,7 +74,7 @@ async fn a_network_of_one_validator_goes_on_alone_and_its_directory_is_free_afte
     for round in 0..2 {
         let payment = cluster.payment(round, "alone");
         let txid = payment.txid();
-        cluster.node(0).view.submit(payment, false).await.unwrap();
+        cluster.submit(0, payment).await;
         cluster.committed(txid).await;
         assert!(cluster.node(0).view.synced.load(Ordering::Relaxed));
         cluster.stop(0).await;
@@ -99,7 +99,7 @@ async fn a_payment_made_while_nobody_was_there_arrives_later() {
         .await;
     let payment = cluster.payment(0, "into the void");
     let txid = payment.txid();
-    cluster.node(follower).view.submit(payment, false).await.unwrap();
+    cluster.submit(follower, payment).await;
     for index in 0..4 {
         cluster.restart(index).await;
     }

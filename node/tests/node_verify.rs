@@ -23,7 +23,7 @@ use timecoin_protocol::validator::Epoch;
 use timecoin_protocol::wire::{Announcement, Topic, TransactionBatch, TransactionsResponse, Vote};
 use tokio::sync::{mpsc, oneshot};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Room for transactions on the way to the driver.
 const BULK_MAX: usize = 2;
 
@@ -194,7 +194,7 @@ async fn a_local_transaction_with_a_bad_signature_is_refused_to_its_caller() {
     let (admission, answer) = oneshot::channel();
     let transaction = forged(&pool.fixture.view, "a");
     pool.put(Job::Local { transaction, test_only: false, admission });
-    assert_eq!(answer.await.unwrap(), Err(SubmitError::Signature));
+    assert_eq!(tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap(), Err(SubmitError::Signature));
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn announcements_go_to_the_directory_and_the_surplus_is_ignored() {
     assert_eq!(view.overload.announcements.total(), 1);
     let mut taken = Vec::new();
     for _ in 0..4 {
-        taken.push(pool.announcements.recv().await.unwrap().0.0);
+        taken.push(tokio::time::timeout(PATIENCE, pool.announcements.recv()).await.unwrap().unwrap().0.0);
     }
     assert!(!taken.contains(&id));
 }

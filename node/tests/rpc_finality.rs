@@ -10,9 +10,9 @@ use jsonrpsee::core::client::{
 use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
+use rpc_support::http::PATIENCE;
 use rpc_support::{COIN_UNITS, FEE_UNITS, Node, address, call};
 use serde_json::{Value, json};
-use std::time::Duration;
 use timecoin_node::rpc::RpcServer;
 use timecoin_node::view::{Call, Outcome};
 use timecoin_protocol::engine::{Path, RejectReason, Status};
@@ -33,9 +33,13 @@ async fn subscribe(client: &WsClient, subject: &str, params: ArrayParams) -> Sub
     client.subscribe(&format!("subscribe{subject}"), params, &format!("unsubscribe{subject}")).await.unwrap()
 }
 
+/// Waits for something that must come.
+async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}"))
+}
+
 async fn next(subscription: &mut Subscription<Value>) -> Value {
-    let item = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await.unwrap();
-    item.unwrap().unwrap()
+    soon("news", subscription.next()).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -123,7 +127,7 @@ async fn who_waits_is_told_that_the_node_stops() {
     };
     let (told, ()) = tokio::join!(wait, stop);
     assert_eq!(told.unwrap_err()["code"], -28);
-    server.ended().await;
+    soon("end", server.ended()).await;
 }
 
 #[tokio::test]
@@ -138,7 +142,7 @@ async fn a_final_payment_is_proved_by_votes_and_a_committed_one_by_its_block() {
     let votes = vec![batch.cut_out(&txid).unwrap()];
     let certificate = Certificate { epoch: Epoch(0), phase: Phase::Commit, txid, votes };
     let driver = async {
-        let Some(Call::Certificate(_, reply)) = node.calls.recv().await else { panic!("not asked for") };
+        let Some(Call::Certificate(_, reply)) = soon("call", node.calls.recv()).await else { panic!("not asked for") };
         reply.send(Some(certificate)).unwrap();
     };
     let (found, ()) = tokio::join!(call(&server, "gettransactionfinality", json!([txid, true])), driver);
@@ -208,7 +212,9 @@ async fn a_subscriber_that_falls_behind_is_closed_and_told_why() {
     let url = format!("ws://{}", server.address).parse().unwrap();
     let (mut sender, mut receiver) = WsTransportClientBuilder::default().build(url).await.unwrap();
     sender.send(r#"{"jsonrpc":"2.0","id":1,"method":"subscribefinality"}"#.to_owned()).await.unwrap();
-    let ReceivedMessage::Text(accepted) = receiver.receive().await.unwrap() else { panic!("not a text") };
+    let ReceivedMessage::Text(accepted) = soon("answer", receiver.receive()).await.unwrap() else {
+        panic!("not a text")
+    };
     assert!(accepted.contains("\"result\""), "{accepted}");
     // One thread runs everything here: the subscription sees none of this until the test waits.
     for number in 0..=timecoin_node::bounds::NEWS_MAX as u64 + 1_000 {
@@ -216,7 +222,9 @@ async fn a_subscriber_that_falls_behind_is_closed_and_told_why() {
         txid[..8].copy_from_slice(&number.to_le_bytes());
         node.set_status(Txid(txid), Status::Prepared);
     }
-    let ReceivedMessage::Text(last) = receiver.receive().await.unwrap() else { panic!("not a text") };
+    let ReceivedMessage::Text(last) = soon("last word", receiver.receive()).await.unwrap() else {
+        panic!("not a text")
+    };
     let last: Value = serde_json::from_str(&last).unwrap();
     let error = &last["params"]["error"];
     assert_eq!((&last["method"], &error["data"]["reason"]), (&json!("finality"), &json!("lagged")));

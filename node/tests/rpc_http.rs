@@ -5,7 +5,7 @@
 mod rpc_support;
 
 use rpc_support::Node;
-use rpc_support::http::{exchange, get, post, post_with, request, send};
+use rpc_support::http::{PATIENCE, exchange, get, post, post_with, request, send};
 use serde_json::json;
 use std::sync::Arc;
 use timecoin_node::rpc::{RpcOptions, serve};
@@ -221,7 +221,7 @@ async fn the_cookie_is_gone_after_a_clean_stop() {
     let server = node.serve_with(RpcOptions { cookie: Some(path.clone()), ..node.options() }).await;
     assert!(path.exists());
     node.stop.cancel();
-    server.ended().await;
+    tokio::time::timeout(PATIENCE, server.ended()).await.expect("the server ends");
     assert!(!path.exists());
 }
 
@@ -248,5 +248,22 @@ async fn stop_answers_before_the_server_ends() {
     let server = node.serve_with(RpcOptions { unsafe_methods: true, ..node.options() }).await;
     assert_eq!(rpc_support::call(&server, "stop", json!([])).await, Ok(json!("timed stopping")));
     assert!(node.stop.is_cancelled());
-    server.ended().await;
+    tokio::time::timeout(PATIENCE, server.ended()).await.expect("the server ends");
+}
+
+#[tokio::test]
+async fn whoever_may_use_unsafe_methods_cuts_the_node_off_and_others_may_not() {
+    let node = Node::new();
+    let server = node.serve().await;
+    let error = rpc_support::call(&server, "setnetworkactive", json!([false])).await.unwrap_err();
+    assert_eq!(error["data"]["reason"], "unsafe-method");
+    assert!(*node.view.network_active.borrow());
+
+    let server = node.serve_with(RpcOptions { unsafe_methods: true, ..node.options() }).await;
+    for state in [false, true] {
+        assert_eq!(rpc_support::call(&server, "setnetworkactive", json!([state])).await, Ok(json!(state)));
+        assert_eq!(*node.view.network_active.borrow(), state);
+        let info = rpc_support::call(&server, "getnetworkinfo", json!([])).await.unwrap();
+        assert_eq!(info["networkactive"], state);
+    }
 }

@@ -3,6 +3,7 @@
 
 mod rpc_support;
 
+use rpc_support::http::PATIENCE;
 use rpc_support::{COIN_UNITS, COINS, FEE_UNITS, Node, address, call, key};
 use serde_json::{Value, json};
 use timecoin_node::view::{Call, SubmitError};
@@ -142,7 +143,8 @@ fn drive(node: &mut Node, answers: Vec<Result<(), SubmitError>>) -> tokio::task:
     std::mem::swap(&mut calls, &mut node.calls);
     tokio::spawn(async move {
         for answer in answers {
-            let (Call::Submit(transaction, reply) | Call::Test(transaction, reply)) = calls.recv().await.unwrap()
+            let (Call::Submit(transaction, reply) | Call::Test(transaction, reply)) =
+                tokio::time::timeout(PATIENCE, calls.recv()).await.expect("a call").unwrap()
             else {
                 panic!("not a submission");
             };
@@ -161,7 +163,7 @@ async fn sending_answers_with_the_txid_also_the_second_time() {
     for _ in 0..2 {
         assert_eq!(call(&server, "sendrawtransaction", json!([hex_of(&paid)])).await, Ok(json!(paid.txid())));
     }
-    driver.await.unwrap();
+    tokio::time::timeout(PATIENCE, driver).await.expect("all calls came").unwrap();
 }
 
 #[tokio::test]
@@ -178,7 +180,7 @@ async fn a_refusal_has_bitcoins_code_a_reason_and_a_hint() {
     assert!(error["data"]["hint"].is_string());
     let error = call(&server, "sendrawtransaction", json!([hex])).await.unwrap_err();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-26), &json!("bad-signature")));
-    driver.await.unwrap();
+    tokio::time::timeout(PATIENCE, driver).await.expect("all calls came").unwrap();
 }
 
 #[tokio::test]
@@ -194,7 +196,7 @@ async fn a_test_says_what_would_happen_to_each_transaction() {
         json!({"txid": paid.txid(), "allowed": true, "fee": FEE_UNITS, "size": 300, "conflict": null})
     );
     assert_eq!((&verdicts[1]["allowed"], &verdicts[1]["reject-reason"]), (&json!(false), &json!("missing-input")));
-    driver.await.unwrap();
+    tokio::time::timeout(PATIENCE, driver).await.expect("all calls came").unwrap();
 }
 
 /// Status and amount of what `listunspent` lists.

@@ -72,7 +72,7 @@ async fn what_happens_is_counted() {
         "timecoin_fees_units_total 1000",
         "timecoin_block_transactions_count 1",
     ] {
-        tokio::time::timeout(std::time::Duration::from_secs(10), until(address, line)).await.expect(line);
+        tokio::time::timeout(std::time::Duration::from_secs(120), until(address, line)).await.expect(line);
     }
 }
 

@@ -1,11 +1,13 @@
 //! A node that is killed with SIGKILL at random moments, again and again (`SPEC.md` D-1, D-5).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod process_support;
 mod store_support;
 
-use std::io::{BufRead, BufReader, Write};
+use process_support::Process;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use store_support::{Chain, Choices};
 use timecoin_node::store::{Opened, Store};
 use timecoin_protocol::engine::{Journal, Ledger, Record};
@@ -89,25 +91,28 @@ fn child_that_appends_until_killed() {
     }
 }
 
-fn start_child(dir: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_appends_until_killed", "--ignored", "--nocapture"])
-        .env(DIR, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+fn start_child(dir: &Path) -> Process {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child_that_appends_until_killed", "--ignored", "--nocapture"]);
+    Process::start(child.env(DIR, dir).stderr(Stdio::null()))
 }
 
 /// Lets a child append about `turns` turns, kills it, and gives the last turn that it acknowledged.
 fn run_and_kill(dir: &Path, turns: usize) -> Option<u64> {
     let mut child = start_child(dir);
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut acknowledged = lines.filter_map(|line| line.rsplit_once("appended ")?.1.parse().ok());
-    let before = acknowledged.by_ref().take(turns).last();
-    child.kill().unwrap(); // SIGKILL, at whatever the child does now
-    let last = acknowledged.last().or(before);
-    child.wait().unwrap();
+    let acknowledged = |line: String| line.rsplit_once("appended ")?.1.parse().ok();
+    let mut lines = 0;
+    let mut last = None;
+    while lines < turns {
+        let Some(line) = child.line() else { break };
+        if let Some(number) = acknowledged(line) {
+            (last, lines) = (Some(number), lines + 1);
+        }
+    }
+    child.kill(); // SIGKILL, at whatever the child does now
+    while let Some(line) = child.line() {
+        last = acknowledged(line).or(last);
+    }
     last
 }
 

@@ -2,58 +2,18 @@
 //! program ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader};
+mod support;
+
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
 use std::time::Duration;
-use sysinfo::{Pid, ProcessesToUpdate, Signal, System};
+use support::{Process, TESTNET, is_running, testnet, timed};
 use timecoin_testnet::cluster::{Cluster, ClusterOptions};
 use timecoin_testnet::endpoints::Endpoints;
 use timecoin_testnet::load::{Connections, Shape, run};
 
-const TESTNET: &str = env!("CARGO_BIN_EXE_testnet");
 /// Longest that the load may take to settle.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The node's program, built like this test: cargo does not build the binaries of other packages
-/// for a test, and what lies there from before may be old.
-fn timed() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let directory = Path::new(TESTNET).parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        // Both packages, so that dependencies have the features that they have for this test.
-        cargo.args([
-            "build",
-            "--quiet",
-            "--package",
-            "timecoin-node",
-            "--package",
-            "timecoin-testnet",
-            "--bin",
-            "timed",
-        ]);
-        cargo.arg("--target-dir").arg(directory.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        match directory.file_name().unwrap().to_str().unwrap() {
-            "debug" => {}
-            profile => drop(cargo.args(["--profile", profile])),
-        }
-        assert!(cargo.status().unwrap().success(), "timed is not built");
-        directory.join(format!("timed{}", std::env::consts::EXE_SUFFIX))
-    })
-}
-
-fn testnet(arguments: &[&str]) -> Output {
-    Command::new(TESTNET).args(arguments).output().unwrap()
-}
-
-fn is_running(pid: u32) -> bool {
-    let mut system = System::new().unwrap();
-    system.refresh_processes(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true);
-    system.process(Pid::from_u32(pid)).is_some()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_under_load_finishes_every_payment_and_settles_every_double_spend() {
@@ -66,6 +26,7 @@ async fn a_cluster_under_load_finishes_every_payment_and_settles_every_double_sp
         block_time_ms: 500,
         epoch_blocks: 10,
         log_level: "info".into(),
+        unsafe_methods: false,
     };
     let cluster = Cluster::start(&options).await.unwrap();
     let endpoints = cluster.endpoints().clone();
@@ -91,26 +52,17 @@ async fn a_cluster_under_load_finishes_every_payment_and_settles_every_double_sp
 fn up_writes_its_endpoints_and_stops_every_node_when_it_is_told_to() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("endpoints.json");
-    let mut up = Command::new(TESTNET)
-        .args(["up", "--nodes", "3", "--block-time", "200", "--dir"])
-        .arg(directory.path())
-        .arg("--timed")
-        .arg(timed())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(TESTNET);
+    command.args(["up", "--nodes", "3", "--block-time", "200", "--dir"]).arg(directory.path());
+    let mut up = Process::start(command.arg("--timed").arg(timed()));
     // The last line that it prints when all nodes are ready.
-    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("Ctrl-C")), "up ended by itself");
+    while !up.line().expect("up ended by itself").contains("Ctrl-C") {}
     let endpoints = Endpoints::read(&file).unwrap();
     let pids: Vec<u32> = endpoints.nodes.iter().map(|node| node.pid.unwrap()).collect();
     assert!(pids.len() == 3 && pids.iter().all(|pid| is_running(*pid)));
 
-    let mut system = System::new().unwrap();
-    let pid = Pid::from_u32(up.id());
-    system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
-    system.process(pid).unwrap().kill_with(Signal::Term).unwrap();
-    assert_eq!(up.wait().unwrap().code(), Some(0));
+    up.signal("-TERM");
+    assert_eq!(up.wait().code(), Some(0));
     assert!(!pids.iter().any(|pid| is_running(*pid)));
     assert!(directory.path().join("node-3/node.log").exists());
 

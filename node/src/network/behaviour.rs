@@ -43,7 +43,7 @@ impl Behaviour {
     pub(super) fn new(config: &NetworkConfig, registry: &mut Registry) -> Result<Self, NetworkError> {
         let genesis = &config.genesis_hash;
         Ok(Self {
-            limits: limits(),
+            limits: connection_limits::Behaviour::new(limits(*config.active.borrow())),
             blocked: block_list::Behaviour::default(),
             gossip: gossip(genesis, registry)?,
             query: requests(genesis, Protocol::Query),
@@ -69,16 +69,15 @@ impl Behaviour {
     }
 }
 
-/// Bounds on connections (N-19).
-fn limits() -> connection_limits::Behaviour {
-    connection_limits::Behaviour::new(
-        ConnectionLimits::default()
-            .with_max_pending_incoming(Some(CONNECTIONS_PENDING_MAX))
-            .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_MAX))
-            .with_max_established_incoming(Some(CONNECTIONS_INCOMING_MAX))
-            .with_max_established(Some(CONNECTIONS_MAX))
-            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX)),
-    )
+/// Bounds on connections (N-19); of a node that takes no part in the network, none is allowed.
+pub(super) fn limits(active: bool) -> ConnectionLimits {
+    let limit = |most: u32| Some(if active { most } else { 0 });
+    ConnectionLimits::default()
+        .with_max_pending_incoming(limit(CONNECTIONS_PENDING_MAX))
+        .with_max_pending_outgoing(limit(CONNECTIONS_PENDING_MAX))
+        .with_max_established_incoming(limit(CONNECTIONS_INCOMING_MAX))
+        .with_max_established(limit(CONNECTIONS_MAX))
+        .with_max_established_per_peer(limit(CONNECTIONS_PER_PEER_MAX))
 }
 
 fn timeout(protocol: Protocol) -> Duration {

@@ -5,6 +5,7 @@ use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use std::time::Duration;
 use timecoin_protocol::hash::GenesisHash;
+use tokio::sync::watch;
 
 /// What the network is started with.
 #[derive(Clone, Debug)]
@@ -27,6 +28,9 @@ pub struct NetworkConfig {
     pub discovery: bool,
     /// How long a peer stays blocked for its penalties.
     pub ban: Duration,
+    /// Whether this node takes part in the network. While it does not, it has no connection, makes
+    /// none and takes none; it goes on listening, so that it keeps its ports.
+    pub active: watch::Receiver<bool>,
 }
 
 impl NetworkConfig {
@@ -42,6 +46,8 @@ impl NetworkConfig {
             agent: concat!("timed/", env!("CARGO_PKG_VERSION")).to_owned(),
             discovery: true,
             ban: Duration::from_millis(BAN_MS),
+            // Nobody holds the other end, so that it stays as it is.
+            active: watch::channel(true).1,
         }
     }
 }

@@ -174,6 +174,14 @@ impl Discovery {
         }
     }
 
+    /// Everybody known is due at once, as at the start: this node takes part in the network again.
+    pub(super) fn awake(&mut self, now: Instant) {
+        for known in self.known.values_mut() {
+            known.failures = 0;
+            known.next_dial = Some(now);
+        }
+    }
+
     fn forget_worst(&mut self) {
         let worst =
             self.known.iter().filter(|(_, known)| !known.is_bootstrap()).max_by_key(|(_, known)| known.failures);
@@ -223,6 +231,19 @@ mod tests {
         assert!(discovery.due(later(now, 60_000), |_| false).is_empty());
         discovery.lost(peer, now, 1.0);
         assert_eq!(discovery.due(later(now, 200), |_| false).len(), 1);
+    }
+
+    #[test]
+    fn a_node_that_takes_part_again_dials_everybody_it_knew_at_once() {
+        let (peer, other, now) = (PeerId::random(), PeerId::random(), Instant::now());
+        let mut discovery = Discovery::new(&bootstrap(peer), PeerId::random(), now);
+        discovery.connected(other, vec!["/ip4/127.0.0.1/tcp/4001".parse().unwrap()]);
+        discovery.due(now, |_| false);
+        discovery.failed(&Target::Peer(peer), now, 0.5);
+        assert!(discovery.due(now, |_| false).is_empty());
+        discovery.awake(now);
+        assert_eq!(discovery.due(now, |_| false).len(), 2);
+        assert!(discovery.due(later(now, 60_000), |_| false).is_empty(), "once");
     }
 
     #[test]

@@ -174,7 +174,8 @@ impl Task {
         let target = self.crowd.dials.remove(&connection).or(peer.map(Target::Peer));
         // Somebody else's dial to the same peer is on the way: its outcome counts.
         let waits = matches!(error, DialError::DialPeerConditionFalse(_));
-        if let Some(target) = target.filter(|_| !waits) {
+        // While this node takes no part in the network, that is nobody's fault.
+        if let Some(target) = target.filter(|_| !waits && self.crowd.active) {
             tracing::debug!(?target, %error, "cannot connect");
             self.crowd.discovery.failed(&target, Instant::now(), rand::random());
         }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use timecoin_protocol::bounds::{GOSSIP_BYTES_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use timecoin_protocol::engine::Verdict;
 use timecoin_protocol::wire::Topic;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +97,7 @@ pub async fn start(
     for event in early {
         task.on_swarm_event(event);
     }
-    let task = tokio::spawn(task.run(command_receiver, stop));
+    let task = tokio::spawn(task.run(command_receiver, config.active, stop));
     Ok(Network { commands, events, peer_id, listening: addresses, peers, counters, task })
 }
 
@@ -119,7 +119,12 @@ pub(super) struct Task {
 impl Task {
     /// Runs until told to stop. Commands and swarm events take turns in bursts, so that neither
     /// starves the other, and what a command sends leaves with the next poll of the swarm.
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, stop: CancellationToken) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut active: watch::Receiver<bool>,
+        stop: CancellationToken,
+    ) {
         let mut dials = tokio::time::interval(DIAL_TICK);
         let mut upkeep = tokio::time::interval(UPKEEP_TICK);
         dials.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -135,6 +140,10 @@ impl Task {
                 event = self.swarm.select_next_some() => {
                     self.on_swarm_event(event);
                     self.more_swarm_events();
+                }
+                Ok(()) = active.changed() => {
+                    let active = *active.borrow_and_update();
+                    self.set_active(active, Instant::now());
                 }
                 _ = dials.tick() => self.on_dial_tick(Instant::now()),
                 _ = upkeep.tick() => self.on_upkeep_tick(Instant::now()),

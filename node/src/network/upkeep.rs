@@ -1,6 +1,7 @@
 //! Who is connected and who should be: dials, blocks, and what is done as time passes.
 
 use super::addresses::usable;
+use super::behaviour::limits;
 use super::config::NetworkConfig;
 use super::discovery::{Dial, Discovery, Target};
 use super::peers::Peers;
@@ -32,6 +33,8 @@ pub(super) struct Crowd {
     pub(super) search: bool,
     /// The connected peers as others see them.
     pub(super) snapshot: Arc<ArcSwap<Vec<PeerInfo>>>,
+    /// Whether this node takes part in the network.
+    pub(super) active: bool,
 }
 
 impl Crowd {
@@ -44,6 +47,7 @@ impl Crowd {
             dials: HashMap::new(),
             search: config.discovery,
             snapshot: Arc::default(),
+            active: *config.active.borrow(),
         }
     }
 }
@@ -52,6 +56,9 @@ impl Task {
     /// Makes the dials that are due.
     pub(super) fn on_dial_tick(&mut self, now: Instant) {
         self.queue.flush();
+        if !self.crowd.active {
+            return;
+        }
         let Crowd { peers, penalties, discovery, .. } = &mut self.crowd;
         // N-18
         for Dial { target, addresses } in discovery.due(now, |peer| peers.contains(peer) || penalties.is_banned(peer)) {
@@ -72,6 +79,23 @@ impl Task {
             if let Err(error) = self.swarm.dial(options) {
                 self.on_dial_failed(connection, None, &error);
             }
+        }
+    }
+
+    /// Parts with all peers and lets nobody in any more, or takes part again.
+    pub(super) fn set_active(&mut self, active: bool, now: Instant) {
+        if std::mem::replace(&mut self.crowd.active, active) == active {
+            return;
+        }
+        *self.swarm.behaviour_mut().limits.limits_mut() = limits(active);
+        if active {
+            tracing::info!("takes part in the network again");
+            self.crowd.discovery.awake(now);
+            self.on_dial_tick(now);
+        } else {
+            tracing::warn!("takes no part in the network until it is told to");
+            let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+            peers.into_iter().for_each(|peer| self.disconnect(peer));
         }
     }
 

@@ -1,6 +1,10 @@
 //! Running the two programs and looking at what they say.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+#[path = "../process_support/mod.rs"]
+mod process_support;
+
+pub use process_support::Process;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -35,7 +39,7 @@ pub fn command(program: &str) -> Command {
 
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output { status, stdout, stderr } = process_support::output(command);
     Ran {
         code: status.code().unwrap(),
         out: String::from_utf8(stdout).unwrap(),

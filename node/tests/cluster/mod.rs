@@ -164,6 +164,12 @@ impl Cluster {
         self.nodes[index] = Some(node);
     }
 
+    /// Hands a payment to a node, which must take it.
+    pub async fn submit(&self, index: usize, payment: Transaction) {
+        let admitted = tokio::time::timeout(PATIENCE, self.node(index).view.submit(payment, false)).await;
+        admitted.unwrap_or_else(|_| panic!("no answer from node {index} within {PATIENCE:?}")).unwrap();
+    }
+
     pub async fn stop(&mut self, index: usize) {
         let node = self.nodes[index].take().unwrap();
         assert!(node.stop(PATIENCE).await, "node {index} did not end in time");

@@ -13,7 +13,7 @@ use timecoin_protocol::wire::Topic;
 use tokio_util::sync::CancellationToken;
 
 /// Nothing in these tests takes nearly as long on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 pub const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -62,7 +62,7 @@ impl Node {
     /// Stops the node.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.network.task.await.unwrap();
+        tokio::time::timeout(PATIENCE, self.network.task).await.expect("the swarm ends").unwrap();
     }
 
     /// Where the node can be dialled.
@@ -71,7 +71,8 @@ impl Node {
     }
 
     pub async fn tell(&self, command: Command) {
-        self.network.commands.send(command).await.unwrap();
+        let sent = tokio::time::timeout(PATIENCE, self.network.commands.send(command)).await;
+        sent.expect("the swarm takes commands").unwrap();
     }
 
     pub async fn publish(&self, topic: Topic, text: &str) {
@@ -95,6 +96,13 @@ impl Node {
         };
         let found = tokio::time::timeout(PATIENCE, search).await;
         found.unwrap_or_else(|_| panic!("no {what} within {PATIENCE:?}; instead: {:?}", self.unasked))
+    }
+
+    /// Takes what has come so far; nobody waits.
+    pub fn take_all(&mut self) {
+        while let Ok(event) = self.network.events.try_recv() {
+            self.unasked.push_back(event);
+        }
     }
 
     /// Whether an event that `pick` recognizes has been seen and not been taken.

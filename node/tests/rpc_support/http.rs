@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -26,8 +27,16 @@ impl Response {
     }
 }
 
+/// Longest that an answer may take; longer than any wait that a test asks the server for.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Sends a request on a connection and reads the answer to it.
 pub async fn exchange(stream: &mut TcpStream, request: &str) -> Response {
+    let answer = tokio::time::timeout(PATIENCE, answer(stream, request)).await;
+    answer.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?} to {request}"))
+}
+
+async fn answer(stream: &mut TcpStream, request: &str) -> Response {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let head_end = loop {

@@ -1,8 +1,8 @@
 //! `testnet load`: payments at a given rate, measured and checked; or the highest rate that holds.
 
-use super::print;
 use super::stop::StopSignals;
 use super::up::{ClusterArgs, Home};
+use super::{STDOUT, print};
 use crate::cluster::Cluster;
 use crate::endpoints::Endpoints;
 use crate::failure::{Failure, Misuse};
@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use timecoin_node::exit::Exit;
 
-/// The name that stands for standard output.
-const STDOUT: &str = "-";
 /// Most accounts of a run.
 const ACCOUNTS_MAX: i64 = 100_000;
 

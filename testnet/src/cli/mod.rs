@@ -1,5 +1,6 @@
 //! The command line: each command is a file, and only [`main`] turns failures into exit codes.
 
+mod chaos;
 mod load;
 mod sim;
 mod stop;
@@ -20,6 +21,7 @@ use timecoin_node::exit::Exit;
         testnet up --nodes 4                         four nodes until Ctrl-C\n  \
         testnet load --rate 200 --seconds 10         a cluster, load, checks, and all is gone\n  \
         testnet load --find-max --json max.json      the highest rate that holds\n  \
+        testnet chaos --seconds 60 --kills 10        nodes killed, paused and cut off under load\n  \
         testnet sim --seeds 100                      simulated networks in virtual time\n\n\
         Exit codes: 0 ok, 1 failed while running or a check failed, 2 wrong command line or file, 5 node unreachable."
 )]
@@ -34,10 +36,14 @@ enum Command {
     Up(up::UpArgs),
     /// Send signed payments at a given rate, measure finality, and check that nothing went wrong.
     Load(Box<load::LoadArgs>),
+    /// Kill, pause and cut off real nodes under load, and check that nothing was lost.
+    Chaos(Box<chaos::ChaosArgs>),
     /// Run simulated networks in virtual time; one seed is one run.
     Sim(sim::SimArgs),
 }
 
+/// The name that stands for standard output.
+const STDOUT: &str = "-";
 /// Threads of the load generator: few, because the nodes need the processor.
 const WORKER_THREADS: usize = 2;
 
@@ -47,6 +53,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up(args) => run_to_exit(args.run()),
         Command::Load(args) => run_to_exit(args.run()),
+        Command::Chaos(args) => run_to_exit(args.run()),
         Command::Sim(args) => args.run(),
     }
 }

@@ -59,6 +59,7 @@ impl ClusterArgs {
             block_time_ms: self.block_time,
             epoch_blocks: self.epoch_blocks,
             log_level: self.log_level.clone(),
+            unsafe_methods: false,
         })
     }
 }

@@ -43,7 +43,8 @@ pub(super) async fn launch(options: &ClusterOptions) -> Result<(Vec<NodeProcess>
     let mut announcements: Vec<Announcement> = Vec::new();
     for number in 1..=options.nodes {
         let directory = options.directory.join(format!("node-{number}"));
-        let arguments = arguments(options, &directory, announcements.first());
+        let entrance = announcements.first().map(|first| first.peers.as_slice()).unwrap_or_default();
+        let arguments = node_arguments(options, &directory, entrance);
         let (node, announcement) = NodeProcess::start(number, &directory, &options.program, &arguments).await?;
         nodes.push(node);
         announcements.push(announcement);
@@ -75,12 +76,17 @@ async fn found(options: &ClusterOptions) -> Result<(), Failure> {
     Err(Failure::Init { status: output.status.to_string(), message })
 }
 
-/// The arguments of `timed` for one node. `first` is what node 1 said, if it runs already.
-fn arguments(options: &ClusterOptions, directory: &Path, first: Option<&Announcement>) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["run".into(), "--json".into(), "--config".into()];
+/// The arguments of `timed` for one node, which joins through the peers at these addresses.
+#[must_use]
+pub fn node_arguments(options: &ClusterOptions, directory: &Path, peers: &[String]) -> Vec<OsString> {
+    // A program that is killed stops nobody; its end of each node's standard input closes all the same.
+    let mut arguments: Vec<OsString> = ["run", "--json", "--stop-with-stdin", "--config"].map(OsString::from).into();
     arguments.push(directory.join("config.toml").into());
     // Loopback only and worthless money: no cookie, so that a plain curl line works.
     arguments.extend(["--set", "rpc.cookie_file=", "--log-level", &options.log_level].map(OsString::from));
+    if options.unsafe_methods {
+        arguments.extend(["--set", "rpc.unsafe_methods=true"].map(OsString::from));
+    }
     if options.base_port.is_some() {
         return arguments;
     }
@@ -91,7 +97,7 @@ fn arguments(options: &ClusterOptions, directory: &Path, first: Option<&Announce
         ("--metrics-listen", "127.0.0.1:0"),
     ];
     arguments.extend(listen.iter().flat_map(|(flag, value)| [OsString::from(flag), OsString::from(value)]));
-    for address in first.into_iter().flat_map(|first| &first.peers) {
+    for address in peers {
         arguments.extend([OsString::from("--bootstrap"), OsString::from(address)]);
     }
     arguments
@@ -151,28 +157,21 @@ mod tests {
             block_time_ms: 1_000,
             epoch_blocks: 60,
             log_level: "info".into(),
+            unsafe_methods: false,
         }
     }
 
     #[test]
     fn nodes_on_chosen_ports_join_through_the_first_one() {
-        let first = Announcement {
-            network: "n".into(),
-            genesis_hash: "h".into(),
-            peer_id: "p".into(),
-            peers: vec!["/ip4/127.0.0.1/tcp/5/p2p/p".into()],
-            rpc: None,
-            metrics: None,
-        };
-        let alone = arguments(&options(None), Path::new("/d"), None);
+        let alone = node_arguments(&options(None), Path::new("/d"), &[]);
         assert!(alone.contains(&"127.0.0.1:0".into()) && !alone.contains(&"--bootstrap".into()));
-        let joined = arguments(&options(None), Path::new("/d"), Some(&first));
+        let joined = node_arguments(&options(None), Path::new("/d"), &["/ip4/127.0.0.1/tcp/5/p2p/p".to_owned()]);
         assert_eq!(joined[joined.len() - 2..], ["--bootstrap", "/ip4/127.0.0.1/tcp/5/p2p/p"]);
     }
 
     #[test]
     fn fixed_ports_are_those_of_the_configuration() {
-        let fixed = arguments(&options(Some(9_000)), Path::new("/d"), None);
+        let fixed = node_arguments(&options(Some(9_000)), Path::new("/d"), &[]);
         assert!(!fixed.contains(&"--listen".into()) && fixed.contains(&"rpc.cookie_file=".into()));
     }
 

@@ -3,8 +3,8 @@
 mod launch;
 mod process;
 
-pub use launch::{NODES_MAX, node_program};
-pub use process::NodeProcess;
+pub use launch::{NODES_MAX, node_arguments, node_program};
+pub use process::{Announcement, NodeProcess};
 
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
@@ -38,6 +38,8 @@ pub struct ClusterOptions {
     pub epoch_blocks: u64,
     /// Log level of the nodes.
     pub log_level: String,
+    /// Whether the nodes obey methods that do harm, such as `setnetworkactive`.
+    pub unsafe_methods: bool,
 }
 
 /// A running network. Dropping it kills its processes.
@@ -69,6 +71,12 @@ impl Cluster {
     #[must_use]
     pub const fn endpoints(&self) -> &Endpoints {
         &self.endpoints
+    }
+
+    /// Its nodes and where they are, for whoever wants to rule over them. Dropping a node kills it.
+    #[must_use]
+    pub fn into_nodes(self) -> (Vec<NodeProcess>, Endpoints) {
+        (self.nodes, self.endpoints)
     }
 
     async fn ready(&mut self) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use sysinfo::{Pid, ProcessesToUpdate, Signal, System};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// Longest that a node may take to say where it listens.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,6 +46,9 @@ pub struct NodeProcess {
     pub pid: u32,
     log: PathBuf,
     child: Child,
+    /// Closed when this process ends, however it ends: then the node ends too. Out of reach of
+    /// [`Child::wait`], which closes what it finds.
+    _lifeline: Option<ChildStdin>,
 }
 
 impl NodeProcess {
@@ -60,11 +63,21 @@ impl NodeProcess {
         program: &Path,
         arguments: &[OsString],
     ) -> Result<(Self, Announcement), Failure> {
+        let mut node = Self::spawn(number, directory, program, arguments)?;
+        let announcement = node.announced().await?;
+        Ok((node, announcement))
+    }
+
+    /// Starts the process, as [`NodeProcess::start`] does, and waits for nothing.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn(number: usize, directory: &Path, program: &Path, arguments: &[OsString]) -> Result<Self, Failure> {
         let log = directory.join("node.log");
         let mut options = std::fs::OpenOptions::new();
         let file = options.create(true).append(true).open(&log).map_err(Failure::io("write", &log))?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).kill_on_drop(true);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).kill_on_drop(true);
         // A group of its own: Ctrl-C reaches this process only, which then stops the nodes in order.
         #[cfg(unix)]
         command.process_group(0);
@@ -74,14 +87,18 @@ impl NodeProcess {
         }
         let mut child = command.spawn().map_err(Failure::io("start", program))?;
         let pid = child.id().unwrap_or_default();
-        let stdout = child.stdout.take();
-        let mut node = Self { number, directory: directory.to_owned(), pid, log, child };
-        let announcement = node.announced(stdout).await?;
-        Ok((node, announcement))
+        let lifeline = child.stdin.take();
+        Ok(Self { number, directory: directory.to_owned(), pid, log, child, _lifeline: lifeline })
     }
 
-    async fn announced(&mut self, stdout: Option<ChildStdout>) -> Result<Announcement, Failure> {
-        let Some(stdout) = stdout else { return Err(self.not_ready("has no output", Duration::ZERO)) };
+    /// Waits until it says where it listens.
+    ///
+    /// # Errors
+    /// It ends, or says nothing.
+    pub async fn announced(&mut self) -> Result<Announcement, Failure> {
+        let Some(stdout) = self.child.stdout.take() else {
+            return Err(self.not_ready("has no output", Duration::ZERO));
+        };
         let mut output = BufReader::new(stdout);
         let mut line = String::new();
         match tokio::time::timeout(ANNOUNCE_TIMEOUT, output.read_line(&mut line)).await {
@@ -120,7 +137,7 @@ impl NodeProcess {
     pub async fn stop(&mut self, grace: Duration) -> bool {
         // A process that was waited for has no id any more: its number may be somebody else's.
         let Some(pid) = self.child.id() else { return true };
-        if terminate(pid)
+        if send(pid, Signal::Term)
             && let Ok(Ok(status)) = tokio::time::timeout(grace, self.child.wait()).await
         {
             return status.success();
@@ -128,6 +145,30 @@ impl NodeProcess {
         // Nothing is left to do about a process that cannot even be killed.
         let _ = self.child.kill().await;
         false
+    }
+
+    /// Kills the process (SIGKILL) and waits until the system has cleared it away.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill().await.map_err(Failure::io("kill the process of", &self.directory))
+    }
+
+    /// Stops the process where it is (SIGSTOP), until [`NodeProcess::resume`]. Says whether it could.
+    pub fn pause(&self) -> bool {
+        self.child.id().is_some_and(|pid| send(pid, Signal::Stop))
+    }
+
+    /// Lets a paused process go on (SIGCONT). Says whether it could.
+    pub fn resume(&self) -> bool {
+        self.child.id().is_some_and(|pid| send(pid, Signal::Continue))
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// The failure of a node that runs but is not ready.
@@ -142,12 +183,12 @@ impl NodeProcess {
     }
 }
 
-/// Sends SIGTERM to a process that was started here and not waited for.
-fn terminate(pid: u32) -> bool {
+/// Sends a signal to a process that was started here and not waited for.
+fn send(pid: u32, signal: Signal) -> bool {
     let pid = Pid::from_u32(pid);
     let Ok(mut system) = System::new() else { return false };
     system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
-    system.process(pid).and_then(|process| process.kill_with(Signal::Term)).unwrap_or(false)
+    system.process(pid).and_then(|process| process.kill_with(signal)).unwrap_or(false)
 }
 
 /// The last lines of a log.
@@ -212,6 +253,45 @@ mod tests {
         let (mut node, _) = started.unwrap();
         assert!(!node.stop(Duration::from_millis(100)).await);
         assert!(node.child.id().is_none(), "the process is gone");
+    }
+
+    #[tokio::test]
+    async fn a_paused_node_does_nothing_until_it_goes_on() {
+        let script = format!("echo '{HELLO}'; while sleep 0.01; do echo x >> beats; done");
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!("cd {}; {script}", directory.path().display());
+        let arguments = ["-c", &script].map(OsString::from);
+        let (mut node, _) = NodeProcess::start(1, directory.path(), Path::new("/bin/sh"), &arguments).await.unwrap();
+        let beats = || std::fs::read(directory.path().join("beats")).map_or(0, |bytes| bytes.len());
+        let beats_on = async |from: usize| {
+            let on = async {
+                while beats() <= from {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(120), on).await.expect("the process goes on");
+        };
+        beats_on(0).await;
+        assert!(node.pause());
+        // What it had begun when the signal came may still be written.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let paused = beats();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(beats(), paused);
+        assert!(node.resume());
+        beats_on(paused).await;
+        node.kill().await.unwrap();
+        assert!(node.check_running().is_err() && !node.pause());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_watched_keeps_its_standard_input() {
+        // Waiting for a child closes its input, which would end the node that is waited for.
+        let (_directory, started) = start(&format!("echo '{HELLO}'; read line; exit 7")).await;
+        let (mut node, _) = started.unwrap();
+        let ended = tokio::time::timeout(Duration::from_millis(300), node.ended()).await;
+        assert!(ended.is_err(), "{ended:?}");
+        node.kill().await.unwrap();
     }
 
     #[tokio::test]

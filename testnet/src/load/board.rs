@@ -196,7 +196,7 @@ impl Board {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::load::plan::{Payment, Source};
     use crate::rpc::Params;

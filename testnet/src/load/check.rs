@@ -121,12 +121,19 @@ pub enum Violation {
 /// Everything that does not hold.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Vec<Violation> {
+    let mut violations = judge_outcome(evidence);
+    violations.extend(settling(&evidence.pairs));
+    violations
+}
+
+/// Everything that does not hold, however long it took to come about.
+#[must_use]
+pub fn judge_outcome(evidence: &Evidence) -> Vec<Violation> {
     let kinds = [
         agreement(evidence),
         supply(evidence),
         payments(evidence),
         evidence.pairs.iter().flat_map(|pair| pair_violations(pair, &evidence.chain)).collect(),
-        settling(&evidence.pairs).into_iter().collect(),
         pools(&evidence.pools),
     ];
     kinds.into_iter().flat_map(shortened).collect()

@@ -6,20 +6,20 @@
 //! every node) → `check` (judges) → `stats` and `report`. [`run`](run()) puts it together;
 //! [`find_max`] repeats it with other rates.
 
-mod board;
-mod check;
+pub(crate) mod board;
+pub(crate) mod check;
 mod find_max;
-mod funding;
-mod gather;
-mod plan;
+pub(crate) mod funding;
+pub(crate) mod gather;
+pub(crate) mod plan;
 mod report;
 mod run;
 mod sample;
 mod send;
-mod sign;
+pub(crate) mod sign;
 mod stats;
 mod usage;
-mod watch;
+pub(crate) mod watch;
 
 pub use check::{SETTLE_MS_MAX, SETTLED_SHARE_MIN, Violation};
 pub use find_max::{Hold, Limits, Search, Step, holds};

@@ -39,7 +39,7 @@ struct Timed {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: flags::NodeFlags,
+    run: run::RunArgs,
     /// Print JSON: results on standard output, errors on standard error.
     #[arg(long, global = true, help_heading = "Output")]
     json: bool,
@@ -52,7 +52,7 @@ enum Command {
     /// Create the directory of a node, or of all nodes of a new development network.
     Init(Box<init::InitArgs>),
     /// Run a node.
-    Run(Box<flags::NodeFlags>),
+    Run(Box<run::RunArgs>),
     /// Show or create the keys of a node.
     Keys(keys::KeysArgs),
     /// Check, show or print configuration.
@@ -68,7 +68,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let line = Timed::parse();
-    if line.command.is_some() && line.run != flags::NodeFlags::default() {
+    if line.command.is_some() && line.run != run::RunArgs::default() {
         // They would be ignored; a mistake in silence is the worst kind.
         let text = "flags of `run` go after `run`, those of another command after that command";
         Timed::command().error(ErrorKind::ArgumentConflict, text).exit();
@@ -81,7 +81,7 @@ async fn dispatch(line: Timed, output: Output) -> Result<Exit, Failure> {
     match line.command.unwrap_or(Command::Run(Box::new(line.run))) {
         Command::Dev(args) => args.run(output).await,
         Command::Init(args) => args.run(output),
-        Command::Run(flags) => run::run(&flags, output).await,
+        Command::Run(args) => run::run(&args, output).await,
         Command::Keys(args) => args.run(output),
         Command::Config(command) => command.run(output),
         Command::Healthcheck(args) => args.run(output).await,

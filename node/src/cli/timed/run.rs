@@ -9,21 +9,37 @@ use crate::exit::Exit;
 use crate::node::{Node, NodeOptions};
 use crate::rpc::RpcOptions;
 use crate::wallet::{PrivateFileError, create_key, read_key};
+use clap::Args;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use timecoin_protocol::keys::SecretKey;
+use tokio::sync::Notify;
 
 /// Longest that a node may take to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// Arguments of `run`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    node: NodeFlags,
+    /// Stop when standard input is closed: the node ends with the program that started it, even if
+    /// that one is killed.
+    #[arg(long)]
+    stop_with_stdin: bool,
+}
+
 /// Runs a node.
-pub async fn run(flags: &NodeFlags, output: Output) -> Result<Exit, Failure> {
-    let config = parse(&flags.load()?)?;
+pub async fn run(args: &RunArgs, output: Output) -> Result<Exit, Failure> {
+    let config = parse(&args.node.load()?)?;
     super::logging::start(&config.log)?;
     // Installed before the start, so that a signal during the start is not lost.
     let mut signals = StopSignal::install()?;
+    if args.stop_with_stdin {
+        signals.watch_stdin().map_err(Failure::Runtime)?;
+    }
     let options = options(config)?;
     let node = tokio::select! {
         node = Box::pin(Node::start(options)) => node?,
@@ -106,9 +122,10 @@ fn announce(node: &Node, output: Output) {
     });
 }
 
-/// Ctrl-C, and SIGTERM where there is such a thing.
+/// Ctrl-C, SIGTERM where there is such a thing, and the end of standard input if it is watched.
 #[derive(Debug)]
 pub struct StopSignal {
+    stdin_closed: Arc<Notify>,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -125,18 +142,34 @@ impl StopSignal {
     fn install() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).map_err(Failure::Runtime);
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { stdin_closed: Arc::default(), terminate, interrupt })
     }
 
     #[cfg(not(unix))]
     fn install() -> Result<Self, Failure> {
-        Ok(Self {})
+        Ok(Self { stdin_closed: Arc::default() })
+    }
+
+    /// From now on the end of standard input counts as a signal.
+    ///
+    /// A thread of its own reads: the runtime's would hold up the end of the process until somebody
+    /// writes.
+    fn watch_stdin(&self) -> std::io::Result<()> {
+        let closed = self.stdin_closed.clone();
+        let watch = move || {
+            // Whatever is written there means nothing; an error is as good as the end.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            closed.notify_one();
+        };
+        std::thread::Builder::new().name("stdin".into()).spawn(watch).map(drop)
     }
 
     /// Resolves at the next signal.
     #[cfg(unix)]
     pub async fn received(&mut self) {
         tokio::select! {
+            () = self.stdin_closed.notified() => {}
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
@@ -145,8 +178,9 @@ impl StopSignal {
     /// Resolves at the next Ctrl-C.
     #[cfg(not(unix))]
     pub async fn received(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            () = self.stdin_closed.notified() => {}
+            Ok(()) = tokio::signal::ctrl_c() => {}
         }
     }
 }
