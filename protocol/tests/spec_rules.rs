@@ -59,7 +59,8 @@ fn expand_ranges(text: &str, found: &mut BTreeSet<String>) {
 /// Code and tests of all crates: what stands before `#[cfg(test)]`, and everything else.
 fn sources() -> (String, String) {
     let (mut code, mut tests) = (String::new(), String::new());
-    let mut todo: Vec<PathBuf> = ["protocol", "node", "testnet"].iter().map(|name| repository().join(name)).collect();
+    let mut todo: Vec<PathBuf> =
+        ["protocol", "node", "testnet", "model"].iter().map(|name| repository().join(name)).collect();
     while let Some(path) = todo.pop() {
         if path.is_dir() {
             todo.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
