@@ -9,7 +9,7 @@
 //! Data flows one way: bytes → [`codec`] → [`keys::Verified`] → [`engine`] step → records to make
 //! durable → messages. The normative text is `protocol/SPEC.md`; rules are cited by number.
 //!
-//! Modules, each depending only on those above it: [`bounds`], [`codec`], [`bitmap`], [`hash`], [`keys`],
+//! Modules, each depending only on those above it: [`bounds`], [`mutation`], [`codec`], [`bitmap`], [`hash`], [`keys`],
 //! [`amount`], [`address`], [`transaction`], [`validator`], [`finality`], [`block`], [`genesis`],
 //! [`wire`], [`ledger`], [`snow`], [`bft`], [`engine`].
 #![no_std]
@@ -30,6 +30,7 @@ pub mod genesis;
 pub mod hash;
 pub mod keys;
 pub mod ledger;
+pub mod mutation;
 pub mod snow;
 pub mod transaction;
 pub mod validator;

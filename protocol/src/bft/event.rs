@@ -6,7 +6,7 @@ use crate::validator::{Round, ValidatorIndex};
 use alloc::vec::Vec;
 
 /// Where a validator is within a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// Waiting for the proposal.
     Propose,
@@ -134,7 +134,7 @@ pub enum Action {
 }
 
 /// The part of the state that must survive a crash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, crate::codec::Encode, crate::codec::Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, crate::codec::Encode, crate::codec::Decode)]
 pub struct Locks {
     /// Block precommitted last, and its round.
     pub locked: Option<(Round, BlockHash)>,

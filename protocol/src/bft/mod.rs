@@ -17,6 +17,7 @@ pub use event::{Action, Event, Locks, Step};
 use crate::block::BlockPhase;
 use crate::bounds::ROUNDS_AHEAD_MAX;
 use crate::hash::BlockHash;
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{Height, Round, ValidatorIndex, ValidatorSet, Weight};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -39,14 +40,14 @@ enum Move {
 }
 
 /// Which timeouts the current round has scheduled ("for the first time" in the paper).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Scheduled {
     prevote: bool,
     precommit: bool,
 }
 
 /// Agreement on one height.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Agreement {
     height: Height,
     validators: Arc<ValidatorSet>,
@@ -83,6 +84,7 @@ impl Agreement {
         round: Round,
         locks: Locks,
     ) -> Self {
+        let locks = if is_broken(Mutation::LocksForgottenOnRestart) { Locks::default() } else { locks };
         Self {
             height,
             validators,
@@ -192,7 +194,8 @@ impl Agreement {
             Move::Prevote(block) => self.vote(BlockPhase::Prevote, block, actions),
             Move::Precommit(block) => self.vote(BlockPhase::Precommit, block, actions),
             Move::Lock(block) => {
-                self.locks = Locks { locked: Some((round, block)), valid: Some((round, block)) };
+                let locked = (!is_broken(Mutation::PrecommitWithoutLock)).then_some((round, block));
+                self.locks = Locks { locked, valid: Some((round, block)) };
                 self.vote(BlockPhase::Precommit, Some(block), actions);
             }
             Move::Remember(block) => self.locks.valid = Some((round, block)),
@@ -226,6 +229,7 @@ impl Agreement {
     /// R-2, line 11: begins the current round, or goes on in it where own votes leave off.
     fn enter(&mut self, actions: &mut Vec<Action>) {
         let said = self.own.and_then(|own| Some(self.log()?.step_of(own)));
+        let said = said.filter(|_| !is_broken(Mutation::VotesForgottenOnRestart));
         self.step = said.unwrap_or(Step::Propose);
         if self.step != Step::Propose {
             return;

@@ -4,6 +4,7 @@
 use super::event::Step;
 use super::votes::Proposed;
 use super::{Agreement, Move};
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{Round, Weight};
 use alloc::vec::Vec;
 
@@ -28,7 +29,8 @@ pub(super) const RULES: [Rule; 8] = [
 fn prevote_new(agreement: &Agreement) -> Option<Move> {
     let proposal = awaited_proposal(agreement).filter(|proposal| proposal.valid_round.is_none())?;
     match agreement.locks.locked {
-        _ if !proposal.valid => Some(Move::Prevote(None)),
+        _ if !proposal.valid && !is_broken(Mutation::PrevoteInvalid) => Some(Move::Prevote(None)),
+        Some(_) if is_broken(Mutation::PrevoteAgainstLock) => Some(Move::Prevote(Some(proposal.block))),
         Some((_, locked)) => Some(Move::Prevote((locked == proposal.block).then_some(locked))),
         None => proposal.acceptable.then_some(Move::Prevote(Some(proposal.block))),
     }
@@ -42,10 +44,11 @@ fn prevote_again(agreement: &Agreement) -> Option<Move> {
     if !proposal.valid {
         return Some(Move::Prevote(None));
     }
-    if !agreement.has_prevote_quorum(valid_round, &proposal.block) {
+    if !agreement.has_prevote_quorum(valid_round, &proposal.block) && !is_broken(Mutation::ReproposalWithoutQuorum) {
         return None;
     }
-    let free = agreement.locks.locked.is_none_or(|(round, block)| round <= valid_round || block == proposal.block);
+    let free = agreement.locks.locked.is_none_or(|(round, block)| round <= valid_round || block == proposal.block)
+        || is_broken(Mutation::OlderRoundUnlocks);
     Some(Move::Prevote(free.then_some(proposal.block)))
 }
 
@@ -62,7 +65,7 @@ fn await_prevotes(agreement: &Agreement) -> Option<Move> {
 /// R-6, line 36: a quorum prevoted this round's proposal, which is known and valid.
 fn lock_or_remember(agreement: &Agreement) -> Option<Move> {
     let block = agreement.log()?.proposal().filter(|proposal| proposal.valid)?.block;
-    if !agreement.has_prevote_quorum(agreement.round, &block) {
+    if !agreement.has_prevote_quorum(agreement.round, &block) && !is_broken(Mutation::PrecommitWithoutQuorum) {
         return None;
     }
     match agreement.step {

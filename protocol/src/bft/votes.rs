@@ -3,6 +3,7 @@
 use super::event::Step;
 use crate::block::BlockPhase;
 use crate::hash::BlockHash;
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{Round, ValidatorIndex, ValidatorSet, Weight};
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +16,14 @@ pub(super) enum Kept {
     Contradiction,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Ballot {
     block: Option<BlockHash>,
     contradicted: bool,
 }
 
 /// Votes of one round and phase.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tally {
     ballots: BTreeMap<ValidatorIndex, Ballot>,
     weights: BTreeMap<Option<BlockHash>, Weight>,
@@ -39,6 +40,10 @@ impl Tally {
             self.total = Weight(self.total.0.saturating_add(weight.0));
             return Kept::Nothing;
         };
+        if is_broken(Mutation::RoundVoteCountsTwice) {
+            let sum = self.weights.entry(block).or_default();
+            *sum = Weight(sum.0.saturating_add(weight.0));
+        }
         if first.block == block || first.contradicted {
             return Kept::Nothing;
         }
@@ -58,10 +63,13 @@ impl Tally {
 
     /// The block with a quorum. Voters count once, so there is one at most.
     pub(super) fn quorum_block(&self, validators: &ValidatorSet) -> Option<BlockHash> {
-        if !validators.is_quorum(self.total) {
+        let decides = |weight| {
+            validators.is_quorum(weight) || is_broken(Mutation::DecideWithoutQuorum) && validators.has_honest(weight)
+        };
+        if !decides(self.total) {
             return None;
         }
-        self.weights.iter().find(|(_, weight)| validators.is_quorum(**weight)).and_then(|(block, _)| *block)
+        self.weights.iter().find(|(_, weight)| decides(**weight)).and_then(|(block, _)| *block)
     }
 
     /// Whether the vote of `voter` was counted.
@@ -75,7 +83,7 @@ impl Tally {
 }
 
 /// The proposal of a round, judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proposed {
     pub(super) block: BlockHash,
     pub(super) valid_round: Option<Round>,
@@ -84,14 +92,14 @@ pub(super) struct Proposed {
 }
 
 /// Prevotes that were handed in as one proof.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Proof {
     block: BlockHash,
     voters: BTreeSet<ValidatorIndex>,
 }
 
 /// Everything kept of one round.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct RoundLog {
     proposal: Option<Proposed>,
     proposal_contradicted: bool,
@@ -134,7 +142,7 @@ impl RoundLog {
     pub(super) fn prove(&mut self, block: BlockHash, voters: BTreeSet<ValidatorIndex>, validators: &ValidatorSet) {
         let weights = voters.iter().filter_map(|voter| validators.at(*voter)).map(|member| member.weight.0);
         let weight = weights.fold(0_u64, u64::saturating_add);
-        if self.proof.is_none() && validators.is_quorum(Weight(weight)) {
+        if self.proof.is_none() && (validators.is_quorum(Weight(weight)) || is_broken(Mutation::ProofWithoutQuorum)) {
             self.proof = Some(Proof { block, voters });
         }
     }

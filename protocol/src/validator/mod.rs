@@ -81,7 +81,7 @@ impl Weight {
 }
 
 /// A member of an epoch's validator set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize)]
 pub struct Validator {
     /// The key that votes.
     pub key: PublicKey,

@@ -5,6 +5,7 @@ use crate::bounds::VALIDATORS_MAX;
 use crate::codec::encode_as_field;
 use crate::hash::{Domain, Hash, hash_bytes, hash_of};
 use crate::keys::PublicKey;
+use crate::mutation::{Mutation, is_broken};
 use alloc::vec::Vec;
 
 /// Position of a validator in its epoch's set.
@@ -12,7 +13,7 @@ pub type ValidatorIndex = u16;
 
 /// The validators of one epoch, sorted by key (V-1). Its encoding is that of the list of its
 /// members; a list that is not in the form of V-1 does not decode.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(from = "Members")]
 pub struct ValidatorSet {
     validators: Vec<Validator>,
@@ -106,8 +107,9 @@ impl ValidatorSet {
 
     /// Whether `weight` is a quorum (V-2).
     #[must_use]
-    pub const fn is_quorum(&self, weight: Weight) -> bool {
-        weight.0 >= self.quorum().0
+    pub fn is_quorum(&self, weight: Weight) -> bool {
+        let spared = u64::from(is_broken(Mutation::QuorumOfTwoThirds) && self.total.0.is_multiple_of(3));
+        weight.0 >= self.quorum().0 - spared
     }
 
     /// Whether `weight` must contain an honest validator: more than a third of all (V-2).

@@ -1,0 +1,56 @@
+//! `model`: checks within bounds given on the command line.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::time::Duration;
+use timecoin_model::agreement::{Agreeing, Bounds};
+use timecoin_model::check::{Limits, Outcome, check};
+
+/// Visits every state of small networks of TimeCoin's state machines.
+#[derive(Debug, Parser)]
+#[command(name = "model")]
+struct Args {
+    /// Worker threads.
+    #[arg(long, global = true, default_value_t = 2)]
+    threads: usize,
+    /// Longest that the check may take, in seconds.
+    #[arg(long, global = true, default_value_t = 3_600)]
+    seconds: u64,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Block agreement: three honest validators and a faulty one.
+    Agreement {
+        /// Highest round that can begin.
+        #[arg(long, default_value_t = 1)]
+        rounds: u32,
+        /// Crashes in all.
+        #[arg(long, default_value_t = 1)]
+        crashes: u8,
+        /// Round in which the faulty validator proposes.
+        #[arg(long, default_value_t = 0)]
+        byzantine_turn: u32,
+        /// Weights, the faulty validator's last.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 1, 1, 1])]
+        weights: Vec<u64>,
+        /// Deliver repeated and contradicting votes and invalid proposals too.
+        #[arg(long)]
+        noise: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let limits = Limits { threads: args.threads, time: Duration::from_secs(args.seconds), until_broken: false };
+    let outcome: Outcome = match args.what {
+        What::Agreement { rounds, crashes, byzantine_turn, weights, noise } => {
+            let Ok(weights) = weights.try_into() else { return ExitCode::FAILURE };
+            check(Agreeing::new(Bounds { weights, byzantine_turn, rounds, crashes, noise }), limits)
+        }
+    };
+    print!("{outcome}");
+    if outcome.is_proof() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
