@@ -179,7 +179,9 @@ impl Run {
             planned: records.len() as u64,
             accepted: count(&|index| record(index).is_some_and(|record| record.accepted.at_us().is_some())),
             committed: count(&|index| self.board.txids.get(index).is_some_and(|txid| evidence.chain.contains(txid))),
-            refused: count(&|index| record(index).is_some_and(|record| record.refusal.get().is_some())),
+            refused: count(&|index| {
+                record(index).is_some_and(|record| record.accepted.at_us().is_none() && record.refusal.get().is_some())
+            }),
             pairs: self.board.plan.pairs.len() as u64,
             sent_again: self.couriers.again(),
             forgotten,
