@@ -11,6 +11,7 @@ mod checks;
 mod ledger;
 mod node;
 pub mod regions;
+pub mod scale;
 mod workload;
 #[expect(clippy::indexing_slicing, reason = "a simulation indexes only what it made itself")]
 mod world;

@@ -96,9 +96,7 @@ impl Node {
         let ledger = self.engine.ledger_mut();
         let params = &network().genesis.params;
         let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &[] };
-        build_block(&state, params, &*ledger, time_ms, proposer.public(), parts)
-            .expect("memory does not fail")
-            .0
+        build_block(&state, params, &*ledger, time_ms, proposer.public(), parts).expect("memory does not fail").0
     }
 
     /// Whose turn it is, if it is another one's; else one whose turn it is not.
