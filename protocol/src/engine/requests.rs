@@ -91,7 +91,7 @@ impl Requests {
 
     /// Asks for a body at once, of anybody.
     pub fn want_now(&mut self, txid: Txid, now: Time) {
-        self.want(txid, None, now, usize::MAX);
+        self.want(txid, None, now, 0, usize::MAX);
     }
 
     /// Votes of the epoch that ended are of no use any more (E-7).
