@@ -85,7 +85,7 @@ impl Pool {
 
     fn vote(&self, epoch: u64, key: &SecretKey) -> Vote {
         let genesis = &self.fixture.view.genesis_hash;
-        Vote::Finality(VoteBatch::sign(Epoch(epoch), Phase::Prepare, vec![Txid([1; 32])], key, genesis))
+        Vote::Finality(Arc::new(VoteBatch::sign(Epoch(epoch), Phase::Prepare, vec![Txid([1; 32])], key, genesis)))
     }
 
     /// The next input of the driver; only from the urgent lane, if so wanted.
@@ -150,7 +150,7 @@ async fn a_vote_of_a_later_epoch_is_kept_but_not_forwarded() {
 async fn a_vote_with_anothers_signature_is_rejected() {
     let mut pool = Pool::start();
     let Vote::Finality(mut batch) = pool.vote(0, &validator(0)) else { unreachable!() };
-    batch.voter = validator(1).public();
+    Arc::make_mut(&mut batch).voter = validator(1).public();
     pool.gossip(1, Topic::Votes, encode(&Vote::Finality(batch)));
     assert_eq!(pool.verdict().await, (1, Verdict::Reject));
 }

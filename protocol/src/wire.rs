@@ -9,6 +9,7 @@ use crate::hash::{BlockHash, Domain, GenesisHash, Txid, signing_digest};
 use crate::keys::{PublicKey, SecretKey, Signature, SignatureCheck, Signed};
 use crate::transaction::Transaction;
 use crate::validator::{Epoch, Height, Round};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Version in all protocol names and topics.
@@ -54,7 +55,7 @@ pub struct TransactionBatch {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Vote {
     /// Prepare or Commit votes for transactions.
-    Finality(VoteBatch),
+    Finality(Arc<VoteBatch>),
     /// A prevote or precommit.
     Block(BlockVote),
     /// The end of a validator's votes in an epoch (E-4).

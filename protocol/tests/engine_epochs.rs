@@ -283,7 +283,7 @@ fn votes_of_the_next_epoch_are_kept_until_it_begins_e_7() {
     node.gossip(std::slice::from_ref(&payment));
     for who in node.others() {
         let batch = VoteBatch::sign(Epoch(1), Phase::Prepare, vec![payment.txid()], &keys()[who], &genesis().hash());
-        let vote = Verified::by_own_hand(Vote::Finality(batch));
+        let vote = Verified::by_own_hand(Vote::Finality(std::sync::Arc::new(batch)));
         assert!(statuses(&node.turn(vec![Input::Votes(PeerTag(9), vec![vote])])).is_empty());
     }
     let mut effects = close(&mut node, &[]);
@@ -301,7 +301,7 @@ fn votes_of_an_epoch_that_ended_count_nothing_e_2() {
     node.gossip(std::slice::from_ref(&payment));
     for who in node.others() {
         let batch = VoteBatch::sign(Epoch(0), Phase::Commit, vec![payment.txid()], &keys()[who], &genesis().hash());
-        let vote = Verified::by_own_hand(Vote::Finality(batch));
+        let vote = Verified::by_own_hand(Vote::Finality(std::sync::Arc::new(batch)));
         assert!(statuses(&node.turn(vec![Input::Votes(PeerTag(9), vec![vote])])).is_empty());
     }
 }

@@ -4,11 +4,12 @@
 mod engine_support;
 
 use engine_support::{COIN, FEE, Node, child, coin, payment, proposals_of, requests, spend, voted};
-use timecoin_protocol::engine::{Effect, Input, Refusal, Reply, Request, Tuning};
+use timecoin_protocol::engine::{Ask, Effect, Input, Refusal, Reply, Request, Tuning};
 use timecoin_protocol::finality::Phase;
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::transaction::OutPoint;
-use timecoin_protocol::wire::Opinion;
+use timecoin_protocol::validator::Epoch;
+use timecoin_protocol::wire::{Opinion, Query};
 
 fn refusal(effects: &[Effect]) -> Option<Refusal> {
     effects.iter().find_map(|effect| match effect {
@@ -119,7 +120,7 @@ fn what_has_a_certificate_is_not_dropped_with_a_cheap_parent() {
 fn a_node_that_is_asked_about_an_unknown_transaction_asks_for_it() {
     let mut node = Node::new(0);
     let txid = payment(1, "").txid();
-    assert_eq!(node.opinion(txid), Opinion::Unknown);
+    node.ask(Ask::Query(Query { epoch: Epoch(0), txids: vec![txid] }));
     let effects = node.pass_ms(60);
     assert!(requests(&effects).iter().any(|(_, r)| matches!(r, Request::Transactions(r) if r.txids == [txid])));
 }
@@ -141,32 +142,32 @@ fn the_first_of_two_spends_is_preferred_until_a_poll_moves_the_preference() {
 
 /// S-12, S-16
 #[test]
-fn an_unopposed_payment_is_voted_for_after_two_polls_of_everybody() {
+fn an_unopposed_payment_is_voted_for_after_one_poll_of_everybody() {
     let mut node = Node::new(0);
     let payment = payment(1, "");
     let effects = node.gossip(std::slice::from_ref(&payment));
     assert_eq!(polls(&effects), 3, "everybody else is asked");
+    assert!(voted(&effects, Phase::Prepare).is_empty());
     let once = node.answer(&effects, |_| Opinion::Preferred);
-    assert!(voted(&once, Phase::Prepare).is_empty());
-    let twice = poll(&mut node, once, 1, |_| Opinion::Preferred);
-    assert_eq!(voted(&twice, Phase::Prepare), [payment.txid()]);
+    assert_eq!(voted(&once, Phase::Prepare), [payment.txid()]);
 }
 
 /// S-12
 #[test]
 fn opposition_resets_confidence() {
     let mut node = Node::new(0);
-    let payment = payment(1, "");
+    let (payment, rival) = (payment(1, "a"), payment(1, "b"));
     let txid = payment.txid();
     let effects = node.gossip(&[payment]);
-    let stranger = Txid([9; 32]);
-    // One success, then a poll that it loses: it starts again, and now needs three in a row.
-    let effects = poll(&mut node, effects, 1, |_| Opinion::Preferred);
-    let effects = poll(&mut node, effects, 1, |_| Opinion::Other(stranger));
-    let effects = poll(&mut node, effects, 2, |_| Opinion::Preferred);
+    node.gossip(std::slice::from_ref(&rival));
+    let ours = |asked: &Txid| if *asked == txid { Opinion::Preferred } else { Opinion::Other(txid) };
+    // One success, then a poll that it loses: it starts again, and needs three in a row.
+    let effects = poll(&mut node, effects, 1, ours);
+    let effects = poll(&mut node, effects, 1, |_| Opinion::Unknown);
+    let effects = poll(&mut node, effects, 2, ours);
     assert!(voted(&effects, Phase::Prepare).is_empty());
     let last: Vec<Effect> = effects;
-    let effects = poll(&mut node, last, 2, |_| Opinion::Preferred);
+    let effects = poll(&mut node, last, 2, ours);
     assert_eq!(voted(&effects, Phase::Prepare), [txid]);
 }
 

@@ -4,6 +4,7 @@
 mod engine_support;
 
 use engine_support::{Node, genesis, keys, payment, requests, voted};
+use std::sync::Arc;
 use timecoin_protocol::engine::{Effect, Event, Input, Journal, PeerTag, Record, Request, Response, Status, Turn};
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::Txid;
@@ -45,7 +46,7 @@ impl Journal for Broken {
 
 fn prepare_of(who: usize, txid: Txid) -> Input {
     let batch = VoteBatch::sign(Epoch(0), Phase::Prepare, vec![txid], &keys()[who], &genesis().hash());
-    Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(batch))])
+    Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(Arc::new(batch)))])
 }
 
 /// D-1
@@ -155,7 +156,7 @@ fn a_validator_counts_once_and_votes_of_others_or_other_epochs_not_at_all() {
     let stranger = engine_support::wallet(5);
     let foreign = [(Epoch(0), &stranger), (Epoch(1), &keys()[2]), (Epoch(1), &keys()[3])].map(|(epoch, key)| {
         let batch = VoteBatch::sign(epoch, Phase::Commit, vec![txid], key, &genesis().hash());
-        Verified::by_own_hand(Vote::Finality(batch))
+        Verified::by_own_hand(Vote::Finality(Arc::new(batch)))
     });
     let effects = node.turn(vec![Input::Votes(PeerTag(9), foreign.to_vec())]);
     assert!(statuses(&effects, txid).is_empty());

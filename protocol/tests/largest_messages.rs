@@ -4,6 +4,7 @@
 mod samples;
 
 use samples::{GENESIS, key, owner, validators};
+use std::sync::Arc;
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::block::{
     Block, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal, SealSignature,
@@ -95,7 +96,7 @@ fn the_largest_proposal_fits_a_gossip_message_n_8() {
 fn the_largest_vote_batch_fits_a_gossip_message_n_8() {
     let txids = vec![Txid([1; 32]); VOTES_PER_BATCH_MAX];
     let batch = VoteBatch::sign(Epoch(u64::MAX), Phase::Commit, txids, &key(11), &GENESIS);
-    fits(&Vote::Finality(batch), GOSSIP_BYTES_MAX);
+    fits(&Vote::Finality(Arc::new(batch)), GOSSIP_BYTES_MAX);
 }
 
 #[test]

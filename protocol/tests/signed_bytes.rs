@@ -5,6 +5,7 @@
 mod samples;
 
 use samples::{GENESIS, key, payment, vote_batch};
+use std::sync::Arc;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::finality::{Phase, VoteBatch};
@@ -108,7 +109,7 @@ fn requests_are_laid_out_as_in_n_5_and_n_6() {
 #[test]
 fn gossip_is_laid_out_as_in_n_2_and_n_3() {
     let batch = vote_batch(Phase::Commit, &key(11));
-    assert_eq!(encode(&Vote::Finality(batch.clone())), [vec![0], encode(&batch)].concat());
+    assert_eq!(encode(&Vote::Finality(Arc::new(batch.clone()))), [vec![0], encode(&batch)].concat());
     assert_eq!(encode(&Vote::Block(samples::precommit())), [vec![1], encode(&samples::precommit())].concat());
     let seal = samples::seal(&key(11));
     assert_eq!(encode(&Vote::Seal(seal.clone())), [vec![2], encode(&seal)].concat());

@@ -63,7 +63,10 @@ fn config() -> Result<gossipsub::Config, NetworkError> {
         .mesh_n_low(6)
         .mesh_n_high(12)
         .mesh_outbound_min(3)
+        // Six of the peers outside of the mesh get an offer, not a quarter of them: with 256 peers the lists of ids
+        // would be more bytes than the votes in them. What is lost can be asked for (N-13).
         .gossip_lazy(6)
+        .gossip_factor(0.0)
         .prune_backoff(Duration::from_secs(20))
         .unsubscribe_backoff(Duration::from_secs(5))
         .graft_flood_threshold(Duration::from_secs(5))

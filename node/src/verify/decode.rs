@@ -108,6 +108,7 @@ pub fn answer(protocol: Protocol, bytes: &[u8]) -> Result<Answered, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use timecoin_protocol::codec::encode;
     use timecoin_protocol::finality::Phase;
     use timecoin_protocol::hash::{GenesisHash, Txid};
@@ -117,7 +118,8 @@ mod tests {
 
     fn empty_batch_of_votes() -> Vote {
         let key = SecretKey::from_seed(&[1; 32]);
-        Vote::Finality(VoteBatch::sign(Epoch(0), Phase::Prepare, Vec::new(), &key, &GenesisHash([0; 32])))
+        let batch = VoteBatch::sign(Epoch(0), Phase::Prepare, Vec::new(), &key, &GenesisHash([0; 32]));
+        Vote::Finality(Arc::new(batch))
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
     fn a_vote_batch_without_votes_is_malformed_wherever_it_comes_from() {
         assert_eq!(gossip(Topic::Votes, &encode(&empty_batch_of_votes())).unwrap_err(), Malformed);
         let Vote::Finality(batch) = empty_batch_of_votes() else { unreachable!() };
-        let response = encode(&CertificatesResponse { batches: vec![batch] });
+        let response = encode(&CertificatesResponse { batches: vec![batch.as_ref().clone()] });
         assert_eq!(answer(Protocol::Certificates, &response).unwrap_err(), Malformed);
     }
 

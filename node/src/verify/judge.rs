@@ -113,7 +113,7 @@ impl Sorted {
     }
 }
 
-const fn voter(vote: &Vote) -> &PublicKey {
+fn voter(vote: &Vote) -> &PublicKey {
     match vote {
         Vote::Finality(batch) => &batch.voter,
         Vote::Block(vote) => &vote.voter,
@@ -121,7 +121,7 @@ const fn voter(vote: &Vote) -> &PublicKey {
     }
 }
 
-const fn epoch(vote: &Vote) -> Epoch {
+fn epoch(vote: &Vote) -> Epoch {
     match vote {
         Vote::Finality(batch) => batch.epoch,
         Vote::Block(vote) => vote.epoch,

@@ -1,4 +1,4 @@
-//! Blocks on a small chain (`SPEC.md` L-*, B-4…B-9, H-4): what is built is valid, what is valid does
+//! Blocks on a small chain (`SPEC.md` L-*, B-4…B-7, B-9, H-4): what is built is valid, what is valid does
 //! what is said, nothing makes money but the reward, and a block that was changed is refused.
 
 use crate::network::{coins_of, genesis_coins, network};

@@ -105,9 +105,7 @@ impl<L: Ledger> Engine<L> {
         match self.pool.get(txid) {
             None => Fallback::Unseen,
             Some(entry) if entry.stage >= Stage::Prepared => Fallback::Certified,
-            Some(entry) if entry.poll.opposed || !self.pool.conflicts(txid, transaction).is_empty() => {
-                Fallback::Contested
-            }
+            Some(_) if !self.pool.conflicts(txid, transaction).is_empty() => Fallback::Contested,
             Some(_) => Fallback::Silent,
         }
     }

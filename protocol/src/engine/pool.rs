@@ -34,14 +34,12 @@ pub(super) enum Stage {
 pub(super) struct PollState {
     /// Counters of the (alpha, beta) pairs.
     pub confidence: Confidence,
-    /// Successful polls in a row.
+    /// Successful polls; those of an unopposed payment need not be in a row (S-12).
     pub successes: u32,
     /// Polls so far.
     pub rounds: u32,
-    /// Whether any answer ever preferred another transaction.
-    pub opposed: bool,
-    /// Whether a poll about it is on the way.
-    pub in_flight: bool,
+    /// Polls about it that are on the way.
+    pub in_flight: u32,
 }
 
 /// A transaction in the pool.
@@ -140,6 +138,12 @@ impl Pool {
     pub fn conflicts(&self, txid: &Txid, transaction: &Transaction) -> BTreeSet<Txid> {
         let spenders = transaction.body.inputs.iter().flat_map(|input| self.spenders(input));
         spenders.filter(|other| *other != txid).copied().collect()
+    }
+
+    /// Whether both are here and spend an outpoint together.
+    pub fn is_conflict(&self, txid: &Txid, other: &Txid) -> bool {
+        let Some(entry) = self.entries.get(txid).filter(|_| txid != other) else { return false };
+        entry.transaction.body.inputs.iter().any(|input| self.spenders(input).contains(other))
     }
 
     /// Whether `txid` is preferred on each of its inputs (S-11).

@@ -3,6 +3,7 @@
 
 use super::admission::From;
 use super::api::{Ask, Destination, Effect, Offence, Reply, ReplyTag, Request, Response, Time};
+use super::held::Held;
 use super::pool::Stage;
 use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
 use crate::bounds::{QUERY_TXIDS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX};
@@ -11,7 +12,7 @@ use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::Unavailable;
 use crate::transaction::Transaction;
-use crate::wire::{Answer, CertificatesRequest, Opinion, TransactionsRequest};
+use crate::wire::{Answer, CertificatesRequest, Opinion, Query, TransactionsRequest};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -60,6 +61,7 @@ pub(super) struct Requests {
     due: BTreeSet<(Time, Txid)>,
     watched: BTreeSet<(Time, Txid)>,
     certificates_asked: bool,
+    held: Held,
 }
 
 impl Requests {
@@ -76,10 +78,12 @@ impl Requests {
 
     pub fn deadline(&self) -> Option<Time> {
         let watched = self.watched.first().filter(|_| !self.certificates_asked);
-        earlier(self.due.first().map(|(at, _)| *at), watched.map(|(at, _)| *at))
+        let asking = earlier(self.due.first().map(|(at, _)| *at), watched.map(|(at, _)| *at));
+        earlier(asking, self.held.deadline())
     }
 
     pub fn no_longer_wanted(&mut self, txid: &Txid) {
+        self.held.arrived(txid);
         if let Some(want) = self.wanted.remove(txid) {
             self.due.remove(&(want.at, *txid));
         }
@@ -87,7 +91,7 @@ impl Requests {
 
     /// Asks for a body at once, of anybody.
     pub fn want_now(&mut self, txid: Txid, now: Time) {
-        self.want(txid, None, now, usize::MAX);
+        self.want(txid, None, now, 0, usize::MAX);
     }
 
     /// Votes of the epoch that ended are of no use any more (E-7).
@@ -100,18 +104,21 @@ impl Requests {
         self.watched.insert((now.plus_ms(WATCH_MS), txid));
     }
 
-    fn want(&mut self, txid: Txid, from: From, at: Time, room: usize) {
+    fn want(&mut self, txid: Txid, from: From, at: Time, tries: u32, room: usize) {
         let full = self.wanted.len() >= room;
         match self.wanted.get_mut(&txid) {
-            Some(want) if want.at > at => {
+            Some(want) => {
+                want.tries = want.tries.min(tries);
+                if want.at <= at {
+                    return;
+                }
                 self.due.remove(&(want.at, txid));
                 want.at = at;
                 want.from = from.or(want.from);
             }
-            Some(_) => return,
             None if full => return,
             None => {
-                self.wanted.insert(txid, Want { from, at, tries: 0 });
+                self.wanted.insert(txid, Want { from, at, tries });
             }
         }
         self.due.insert((at, txid));
@@ -121,17 +128,25 @@ impl Requests {
 impl<L: Ledger> Engine<L> {
     /// Asks for a body at `at`, of `from` first.
     pub(super) fn want(&mut self, txid: Txid, from: From, at: Time) {
-        self.requests.want(txid, from, at, WANTED_MAX);
+        self.requests.want(txid, from, at, 0, WANTED_MAX);
+    }
+
+    /// Asks for a body that only `from` has spoken of, of nobody else and once.
+    pub(super) fn want_once(&mut self, txid: Txid, from: From, now: Time) {
+        if self.chain.recent_transactions.get(&txid).is_none() && self.voting.winner_over(&txid).is_none() {
+            self.requests.want(txid, from, now, BODY_TRIES_MAX - 1, WANTED_MAX);
+        }
     }
 
     /// Asks for a body that a proposal of this height needs, at once; there is always room for
     /// these, whatever strangers made this node want: proposals are few.
     pub(super) fn want_for_proposal(&mut self, txid: Txid, from: From, now: Time) {
-        self.requests.want(txid, from, now, usize::MAX);
+        self.requests.want(txid, from, now, 0, usize::MAX);
     }
 
     /// Sends the requests that are due.
     pub(super) fn run_requests(&mut self, cx: &mut Cx<'_>) {
+        self.answer_held(cx);
         self.ask_bodies(cx);
         self.ask_certificates(cx);
         self.run_status(cx);
@@ -268,12 +283,15 @@ impl<L: Ledger> Engine<L> {
     ) -> Result<(), Unavailable> {
         let reply = match ask {
             Ask::Query(query) => {
-                let txids = query.txids.iter().take(QUERY_TXIDS_MAX);
-                let opinions: Vec<Opinion> = txids.map(|txid| self.opinion(txid)).collect();
-                for (txid, opinion) in query.txids.iter().zip(&opinions) {
-                    if *opinion == Opinion::Unknown && !self.pool.contains(txid) {
-                        self.want(*txid, Some(peer), cx.now.plus_ms(GOSSIP_GRACE_MS));
-                    }
+                let opinions = self.opinions(&query);
+                let lacking = self.lacking(&query, &opinions);
+                for txid in &lacking {
+                    self.want(*txid, Some(peer), cx.now.plus_ms(GOSSIP_GRACE_MS));
+                }
+                if !lacking.is_empty() && self.requests.held.has_room(&query) {
+                    let until = cx.now.plus_ms(self.sampling.hold_ms());
+                    self.requests.held.hold(tag, query, lacking, until);
+                    return Ok(());
                 }
                 Reply::Query(Answer { opinions })
             }
@@ -292,6 +310,25 @@ impl<L: Ledger> Engine<L> {
         };
         cx.effect(Effect::Reply(tag, reply));
         Ok(())
+    }
+
+    fn opinions(&self, query: &Query) -> Vec<Opinion> {
+        query.txids.iter().take(QUERY_TXIDS_MAX).map(|txid| self.opinion(txid)).collect()
+    }
+
+    /// The transactions of a query whose bodies are not here, sorted, each once.
+    fn lacking(&self, query: &Query, opinions: &[Opinion]) -> Vec<Txid> {
+        let unknown = query.txids.iter().zip(opinions).filter(|(_, opinion)| **opinion == Opinion::Unknown);
+        let lacking = unknown.map(|(txid, _)| *txid).filter(|txid| !self.pool.contains(txid));
+        lacking.collect::<BTreeSet<Txid>>().into_iter().collect()
+    }
+
+    /// Answers the queries for which all bodies have come, or that have waited long enough (S-10).
+    fn answer_held(&mut self, cx: &mut Cx<'_>) {
+        for (tag, query) in self.requests.held.due(cx.now) {
+            let opinions = self.opinions(&query);
+            cx.effect(Effect::Reply(tag, Reply::Query(Answer { opinions })));
+        }
     }
 
     fn bodies_for(&self, txids: &[Txid]) -> Vec<Arc<Transaction>> {

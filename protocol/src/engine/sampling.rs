@@ -4,6 +4,7 @@
 //! are drawn by stake. Each transaction of a poll is settled on its own, as soon as the answers
 //! decide it: one slow validator never holds up a payment that a quorum already prefers.
 
+use super::admission::From;
 use super::api::{Destination, Effect, Event, Request, Time};
 use super::pool::Stage;
 use super::reputation::{Reputation, Reputations};
@@ -32,6 +33,9 @@ const POLL_PAUSE_MS: u64 = 20;
 const GIVEN_UP_PAUSE_MS: u64 = 500;
 /// Pause after a poll that too few answered, in milliseconds; doubles with each, up to 2^4 times.
 const SILENCE_PAUSE_MS: u64 = 10;
+/// Shortest and longest time for which an answer waits for a body that is on its way, in milliseconds.
+const HOLD_MS_MIN: u64 = 25;
+const HOLD_MS_MAX: u64 = 250;
 /// Shortest wait for answers, in milliseconds, however fast they usually are.
 const QUERY_TIMEOUT_MS_MIN: u64 = 100;
 /// Successful polls in a row that settle a contested transaction when everyone is asked: one
@@ -41,8 +45,8 @@ const CENSUS_BETA: u32 = 3;
 #[derive(Debug, Default)]
 struct Ballot {
     yes: u64,
+    /// For conflicting transactions that this node has.
     other: BTreeMap<Txid, u64>,
-    invalid: u64,
     settled: bool,
 }
 
@@ -69,9 +73,9 @@ pub(super) struct Sampling {
 }
 
 /// How votes are counted: by slots of a sample, or by the weight of all.
+#[derive(Clone, Copy)]
 struct Rules {
     alpha: u64,
-    terminations: Vec<Termination>,
     /// Votes of everybody together, if everybody is asked.
     census: Option<u64>,
 }
@@ -97,6 +101,12 @@ impl Sampling {
         self.queue.insert((at, txid));
     }
 
+    /// How long an answer may be held back until a body comes (S-10): as long as answers usually take,
+    /// which is well within the time that the asker waits (S-15).
+    pub fn hold_ms(&self) -> u64 {
+        (self.reputations.latency_us() / 1_000).clamp(HOLD_MS_MIN, HOLD_MS_MAX)
+    }
+
     /// Adaptive timeout (S-15): four times the usual answer time.
     fn timeout_ms(&self, max_ms: u64) -> u64 {
         (self.reputations.latency_us() * 4 / 1_000).clamp(QUERY_TIMEOUT_MS_MIN, max_ms.max(QUERY_TIMEOUT_MS_MIN))
@@ -109,11 +119,9 @@ impl<L: Ledger> Engine<L> {
         let tuning = &self.identity.tuning;
         if validators.len() <= usize::try_from(tuning.sample_size).unwrap_or(usize::MAX).saturating_mul(2) {
             let alpha = validators.quorum().0;
-            let terminations = alloc::vec![Termination { alpha_confidence: alpha, beta: CENSUS_BETA }];
-            return Rules { alpha, terminations, census: Some(validators.total().0) };
+            return Rules { alpha, census: Some(validators.total().0) };
         }
-        let alpha = u64::from(tuning.alpha_preference);
-        Rules { alpha, terminations: self.identity.terminations.clone(), census: None }
+        Rules { alpha: u64::from(tuning.alpha_preference), census: None }
     }
 
     /// Starts the polls that are due, and ends those whose time is up.
@@ -133,9 +141,28 @@ impl<L: Ledger> Engine<L> {
             if due.is_empty() {
                 break;
             }
+            let fresh = self.fresh(&due);
             self.start_poll(due, cx)?;
+            // Where samples are drawn, the polls that an unopposed payment needs are made at once, and one more.
+            for _ in 0..self.identity.tuning.beta_virtuous {
+                if !fresh.is_empty() && self.sampling.polls.len() < POLLS_MAX {
+                    self.start_poll(fresh.clone(), cx)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Of these, the unopposed transactions that no poll was about yet; none where everybody is asked.
+    fn fresh(&self, txids: &[Txid]) -> Vec<Txid> {
+        if self.sampling_rules().census.is_some() {
+            return Vec::new();
+        }
+        let is_fresh = |txid: &&Txid| {
+            let entry = self.pool.get(txid).filter(|entry| entry.poll.rounds == 0);
+            entry.is_some_and(|entry| self.pool.conflicts(txid, &entry.transaction).is_empty())
+        };
+        txids.iter().filter(is_fresh).copied().collect()
     }
 
     fn due_for_polling(&mut self, now: Time) -> Vec<Txid> {
@@ -147,9 +174,8 @@ impl<L: Ledger> Engine<L> {
             self.sampling.queue.remove(&(at, txid));
             if let Some(entry) = self.pool.get_mut(&txid)
                 && matches!(entry.stage, Stage::Polling | Stage::GivenUp)
-                && !entry.poll.in_flight
+                && entry.poll.in_flight == 0
             {
-                entry.poll.in_flight = true;
                 due.push(txid);
             }
         }
@@ -162,6 +188,11 @@ impl<L: Ledger> Engine<L> {
 
     fn start_poll(&mut self, txids: Vec<Txid>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         let targets = self.poll_targets(cx.now);
+        for txid in &txids {
+            if let Some(entry) = self.pool.get_mut(txid) {
+                entry.poll.in_flight += 1;
+            }
+        }
         let query = Arc::new(Query { epoch: self.chain.state.epoch, txids });
         let id = self.sampling.next_poll;
         self.sampling.next_poll += 1;
@@ -189,7 +220,7 @@ impl<L: Ledger> Engine<L> {
         }
         self.sampling.polls.insert(id, poll);
         let own: Vec<Opinion> = query.txids.iter().map(|txid| self.opinion(txid)).collect();
-        self.count_answer(id, own_votes, &own, cx)
+        self.count_answer(id, own_votes, None, &own, cx)
     }
 
     /// Whom to ask, with the votes of each.
@@ -242,7 +273,7 @@ impl<L: Ledger> Engine<L> {
                 if let Some(key) = self.validators().at(validator).map(|member| member.key) {
                     self.sampling.reputations.note_answer(key, cx.now.micros_since(started));
                 }
-                self.count_answer(id, votes, &answer.opinions, cx)
+                self.count_answer(id, votes, Some(peer), &answer.opinions, cx)
             }
             Some(_) => {
                 cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
@@ -270,25 +301,39 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn count_silence(&mut self, id: u64, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        self.count_answer(id, 0, &[], cx)
+        self.count_answer(id, 0, None, &[], cx)
     }
 
     /// Adds one answer, settles what it decides, and closes the poll if nothing is open.
-    fn count_answer(&mut self, id: u64, votes: u64, opinions: &[Opinion], cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+    fn count_answer(
+        &mut self,
+        id: u64,
+        votes: u64,
+        peer: From,
+        opinions: &[Opinion],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Unavailable> {
         let rules = self.sampling_rules();
         let Some(poll) = self.sampling.polls.get_mut(&id) else { return Ok(()) };
-        for (ballot, opinion) in poll.ballots.iter_mut().zip(opinions) {
+        let mut unheard = Vec::new();
+        for ((ballot, txid), opinion) in poll.ballots.iter_mut().zip(&poll.query.txids).zip(opinions) {
             match opinion {
                 Opinion::Preferred => ballot.yes += votes,
-                Opinion::Other(other) => *ballot.other.entry(*other).or_default() += votes,
-                Opinion::Invalid => ballot.invalid += votes,
-                Opinion::Unknown => {}
+                Opinion::Other(other) if self.pool.is_conflict(txid, other) => {
+                    *ballot.other.entry(*other).or_default() += votes;
+                }
+                Opinion::Other(other) => unheard.push(*other),
+                // What this node found valid is valid: whoever says otherwise is wrong, or lies.
+                Opinion::Invalid | Opinion::Unknown => {}
             }
         }
+        let outstanding: u64 = poll.waiting.values().map(|(_, votes)| *votes).sum();
         let all_in = poll.waiting.is_empty();
         let mut settled = Vec::new();
         for (ballot, txid) in poll.ballots.iter_mut().zip(&poll.query.txids) {
-            let decided = ballot.yes >= rules.alpha && ballot.other.is_empty();
+            // Nobody spoke against it, and those who have not answered cannot change the result.
+            let decided = ballot.other.is_empty()
+                && (ballot.yes >= rules.alpha || ballot.yes.saturating_add(outstanding) < rules.alpha);
             if !ballot.settled && (decided || all_in) {
                 ballot.settled = true;
                 poll.open -= 1;
@@ -296,6 +341,9 @@ impl<L: Ledger> Engine<L> {
                 settled.push((*txid, core::mem::take(ballot)));
                 ballot.settled = true;
             }
+        }
+        for other in unheard {
+            self.want_once(other, peer, cx.now); // S-12
         }
         for (txid, ballot) in settled {
             self.settle(&txid, &ballot, &rules, cx)?;
@@ -328,30 +376,35 @@ impl<L: Ledger> Engine<L> {
     /// Applies one transaction's result (S-11, S-12, S-13).
     fn settle(&mut self, txid: &Txid, ballot: &Ballot, rules: &Rules, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         let Some(entry) = self.pool.get_mut(txid) else { return Ok(()) };
-        entry.poll.in_flight = false;
+        entry.poll.in_flight = entry.poll.in_flight.saturating_sub(1);
         if !matches!(entry.stage, Stage::Polling | Stage::GivenUp) {
             return Ok(());
         }
         entry.poll.rounds = entry.poll.rounds.saturating_add(1);
-        entry.poll.opposed |= !ballot.other.is_empty() || ballot.invalid > 0;
         let success = ballot.yes >= rules.alpha;
+        let census = [Termination { alpha_confidence: rules.alpha, beta: CENSUS_BETA }];
+        let terminations = if rules.census.is_some() { &census } else { self.identity.terminations.as_slice() };
         let confident = if success {
             entry.poll.successes += 1;
-            entry.poll.confidence.record(ballot.yes, &rules.terminations)
+            entry.poll.confidence.record(ballot.yes, terminations)
         } else {
-            entry.poll.successes = 0;
             entry.poll.confidence.reset();
             false
         };
-        let (successes, rounds, opposed) = (entry.poll.successes, entry.poll.rounds, entry.poll.opposed);
+        let (successes, rounds) = (entry.poll.successes, entry.poll.rounds);
         let transaction = Arc::clone(&entry.transaction);
-        let contested = opposed || !self.pool.conflicts(txid, &transaction).is_empty();
+        let contested = !self.pool.conflicts(txid, &transaction).is_empty();
         self.move_preference(txid, ballot, rules);
         // S-13; in a census silence means that there is no quorum to vote with either.
         let consent = !contested && rounds >= SILENT_POLLS && rules.census.is_none();
-        let virtuous = !contested && successes >= self.identity.tuning.beta_virtuous; // S-12
+        // S-12; a census has no sampling error, so one is enough.
+        let enough = if rules.census.is_some() { 1 } else { self.identity.tuning.beta_virtuous };
+        let virtuous = !contested && successes >= enough;
         if (confident || virtuous || consent) && self.pool.is_preferred(txid) && self.accept(txid, cx) {
             return Ok(());
+        }
+        if self.pool.get(txid).is_some_and(|entry| entry.poll.in_flight > 0) {
+            return Ok(()); // the other poll goes on
         }
         let given_up = rounds >= self.identity.tuning.rounds_max; // S-14
         if given_up {

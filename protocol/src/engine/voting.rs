@@ -9,6 +9,7 @@ use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::Unavailable;
 use crate::transaction::{OutPoint, Transaction};
+use crate::validator::{ValidatorIndex, Weight};
 use crate::wire::Vote;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -31,6 +32,10 @@ const AHEAD_BATCH_VOTES_MAX: usize = 65_536;
 /// Least time between two batches of votes for each validator, in milliseconds: each batch costs
 /// every other node one signature check.
 const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
+
+/// Validators for each millisecond of that time in a set so large that it is above `vote_interval`: all of them
+/// together send at most 10,000 batches of each phase in a second.
+const VALIDATORS_PER_VOTE_INTERVAL_MS: u64 = 10;
 
 /// Everything about finality votes of the current epoch.
 #[derive(Debug)]
@@ -246,6 +251,17 @@ impl<L: Ledger> Engine<L> {
         txids
     }
 
+    /// Votes for a payment that nothing conflicts with once somebody honest has (S-18): that validator's
+    /// polls were successful.
+    fn follow_votes(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        let prepared = self.voting.tally(txid).map_or(Weight(0), |tally| tally.weight(Phase::Prepare));
+        let Some(entry) = self.pool.get(txid).filter(|_| self.validators().has_honest(prepared)) else { return };
+        let transaction = Arc::clone(&entry.transaction);
+        if self.pool.conflicts(txid, &transaction).is_empty() {
+            self.accept(txid, cx);
+        }
+    }
+
     /// Signs and sends the votes that wait, unless the last ones left a moment ago.
     pub(super) fn flush_votes(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         // Counting an own Prepare may complete a certificate and so queue a Commit: same turn.
@@ -268,8 +284,10 @@ impl<L: Ledger> Engine<L> {
     /// Many votes at a time: wait longer for company. Few: hurry.
     fn adapt_interval(&mut self, count: usize) {
         let members = u64::try_from(self.validators().len()).unwrap_or(u64::MAX);
-        let most = self.identity.tuning.vote_interval_ms;
-        let least = members.saturating_mul(VOTE_INTERVAL_MS_PER_VALIDATOR).min(most);
+        let usual = self.identity.tuning.vote_interval_ms;
+        let large = members / VALIDATORS_PER_VOTE_INTERVAL_MS;
+        let least = members.saturating_mul(VOTE_INTERVAL_MS_PER_VALIDATOR).min(usual.max(large));
+        let most = usual.max(large.saturating_mul(2));
         let now = self.voting.interval_ms.max(least);
         self.voting.interval_ms = match count {
             0..=4 => (now / 2).max(least),
@@ -284,7 +302,7 @@ impl<L: Ledger> Engine<L> {
             let Some(key) = self.voting_key() else { return Ok(()) };
             let batch = Arc::new(VoteBatch::sign(epoch, phase, chunk.to_vec(), key, &genesis));
             cx.record(Record::Votes(Arc::clone(&batch)));
-            cx.effect(Effect::PublishVote(Vote::Finality(batch.as_ref().clone())));
+            cx.effect(Effect::PublishVote(Vote::Finality(Arc::clone(&batch))));
             self.count_batch(&batch, cx)?;
         }
         Ok(())
@@ -298,7 +316,7 @@ impl<L: Ledger> Engine<L> {
     ) -> Result<(), Unavailable> {
         for vote in votes {
             match vote.into_inner() {
-                Vote::Finality(batch) => self.on_vote_batch(Some(peer), Arc::new(batch), cx)?,
+                Vote::Finality(batch) => self.on_vote_batch(Some(peer), batch, cx)?,
                 Vote::Block(vote) => self.on_block_vote(Some(peer), vote, cx)?,
                 Vote::Seal(seal) => self.on_seal(Some(peer), seal, cx),
             }
@@ -320,20 +338,20 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         let Some(validators) = self.set_of(batch.epoch) else { return Ok(()) };
-        if validators.index_of(&batch.voter).is_none() {
-            return Ok(());
-        }
+        let Some(voter) = validators.index_of(&batch.voter) else { return Ok(()) };
         if batch.epoch != self.chain.state.epoch {
             self.voting.keep_ahead(batch);
             return Ok(());
         }
+        let counted = self.count_votes(&batch, voter, cx)?;
         for txid in &batch.txids {
-            let settled = self.chain.recent_transactions.get(txid).is_some();
-            if !settled && !self.pool.contains(txid) {
-                self.want(*txid, peer, cx.now.plus_ms(super::requests::GOSSIP_GRACE_MS));
+            match self.pool.get(txid).map(|entry| entry.stage) {
+                Some(Stage::Polling | Stage::GivenUp) => self.follow_votes(txid, cx),
+                Some(_) => {}
+                None if self.chain.recent_transactions.get(txid).is_some() => {}
+                None => self.want(*txid, peer, cx.now.plus_ms(super::requests::GOSSIP_GRACE_MS)),
             }
         }
-        let counted = self.count_batch(&batch, cx)?;
         if counted && self.voting_key().is_some() {
             self.voting.deferred_votes += batch.txids.len();
             self.voting.deferred.push(batch);
@@ -354,18 +372,34 @@ impl<L: Ledger> Engine<L> {
         turn.record_first(deferred.into_iter().filter(live).map(Record::Votes));
     }
 
-    /// Counts every vote of a batch; says whether any was new.
+    /// Counts every vote of a batch, if it is a validator's (F-3); says whether any was new.
     pub(super) fn count_batch(&mut self, batch: &Arc<VoteBatch>, cx: &mut Cx<'_>) -> Result<bool, Unavailable> {
+        match self.validators().index_of(&batch.voter) {
+            Some(voter) => self.count_votes(batch, voter, cx),
+            None => Ok(false),
+        }
+    }
+
+    /// Counts every vote of a batch of validator number `voter`; says whether any was new.
+    fn count_votes(
+        &mut self,
+        batch: &Arc<VoteBatch>,
+        voter: ValidatorIndex,
+        cx: &mut Cx<'_>,
+    ) -> Result<bool, Unavailable> {
         let validators = Arc::clone(self.validators());
         let mut counted = false;
         for txid in &batch.txids {
-            if self.chain.recent_transactions.get(txid).is_some() {
-                continue;
-            }
-            if !self.voting.tallies.contains_key(txid) && !self.pool.contains(txid) {
-                self.remember_early(*txid, batch.txids.len());
-            }
-            let certified = self.voting.tallies.entry(*txid).or_default().count(batch, &validators);
+            let certified = match self.voting.tallies.get_mut(txid) {
+                Some(tally) => tally.count(batch, voter, &validators),
+                None if self.chain.recent_transactions.get(txid).is_some() => continue,
+                None => {
+                    if !self.pool.contains(txid) {
+                        self.remember_early(*txid, batch.txids.len());
+                    }
+                    self.voting.tallies.entry(*txid).or_default().count(batch, voter, &validators)
+                }
+            };
             counted |= certified != Certified::Ignored;
             if certified == Certified::Now {
                 self.on_certified(txid, batch.phase, cx)?;
@@ -431,8 +465,8 @@ impl<L: Ledger> Engine<L> {
 
     /// Queues the Commit vote for a transaction that has a prepare certificate, unless it was cast.
     pub(super) fn queue_commit(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
-        let Some(public) = self.identity.public else { return };
-        if !self.may_vote() || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, &public)) {
+        let Some(own) = self.own_index() else { return };
+        if !self.may_vote() || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, own)) {
             return;
         }
         if self.voting.own_commits.len() + self.voting.commit.len() >= SEAL_TXIDS_MAX {

@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn a_tally_reports_its_quorum_once_and_cuts_out_a_certificate_f_4() {
         let (validators, mut tally) = (validators(), Tally::default());
-        let mut count = |at: usize| tally.count(&Arc::new(batch(&keys()[at], Phase::Commit, 3)), &validators);
+        let mut count = |at: u16| {
+            let batch = batch(&keys()[usize::from(at)], Phase::Commit, 3);
+            tally.count(&Arc::new(batch), at, &validators)
+        };
         let counted = [count(3), count(1), count(1), count(0), count(2)];
         use Certified::{Ignored, No, Now};
         assert_eq!(counted, [No, No, Ignored, Now, No]);
@@ -212,8 +215,10 @@ mod tests {
     fn a_stranger_is_not_counted_f_3() {
         let mut tally = Tally::default();
         let stranger = Arc::new(batch(&SecretKey::from_seed(&[99; 32]), Phase::Prepare, 0));
-        assert_eq!(tally.count(&stranger, &validators()), Certified::Ignored);
-        assert!(!tally.has_voted(Phase::Prepare, &stranger.voter));
+        for position in [0, 3, 4, u16::MAX] {
+            assert_eq!(tally.count(&stranger, position, &validators()), Certified::Ignored);
+            assert!(!tally.has_voted(Phase::Prepare, position));
+        }
         assert_eq!(tally.weight(Phase::Prepare), Weight(0));
     }
 

@@ -2,9 +2,9 @@
 
 use super::{Certificate, Phase, VoteBatch};
 use crate::hash::Txid;
-use crate::keys::PublicKey;
-use crate::validator::{Epoch, ValidatorSet, Weight};
+use crate::validator::{Epoch, ValidatorIndex, ValidatorSet, Weight};
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug, Default)]
 struct PhaseTally {
     weight: Weight,
-    votes: BTreeMap<PublicKey, Arc<VoteBatch>>,
+    votes: BTreeMap<ValidatorIndex, Arc<VoteBatch>>,
 }
 
 /// The votes of one epoch for one transaction. A voter counts once in each phase.
@@ -41,19 +41,20 @@ impl Tally {
         }
     }
 
-    /// Counts the vote of `batch.voter`, which must cover the transaction (F-3).
-    pub fn count(&mut self, batch: &Arc<VoteBatch>, validators: &ValidatorSet) -> Certified {
+    /// Counts the vote of `batch.voter`, which has the position `voter` in the set; the batch must
+    /// cover the transaction (F-3).
+    pub fn count(&mut self, batch: &Arc<VoteBatch>, voter: ValidatorIndex, validators: &ValidatorSet) -> Certified {
         let tally = match batch.phase {
             Phase::Prepare => &mut self.prepare,
             Phase::Commit => &mut self.commit,
         };
-        let member = validators.weight_of(&batch.voter);
-        if member.0 == 0 || tally.votes.contains_key(&batch.voter) {
+        let Some(member) = validators.at(voter).filter(|member| member.key == batch.voter) else {
             return Certified::Ignored;
-        }
+        };
+        let Entry::Vacant(place) = tally.votes.entry(voter) else { return Certified::Ignored };
+        place.insert(Arc::clone(batch));
         let before = validators.is_quorum(tally.weight);
-        tally.weight = Weight(tally.weight.0.saturating_add(member.0));
-        tally.votes.insert(batch.voter, Arc::clone(batch));
+        tally.weight = Weight(tally.weight.0.saturating_add(member.weight.0));
         if !before && validators.is_quorum(tally.weight) { Certified::Now } else { Certified::No }
     }
 
@@ -65,8 +66,8 @@ impl Tally {
 
     /// Whether `voter` voted in `phase`.
     #[must_use]
-    pub fn has_voted(&self, phase: Phase, voter: &PublicKey) -> bool {
-        self.phase(phase).votes.contains_key(voter)
+    pub fn has_voted(&self, phase: Phase, voter: ValidatorIndex) -> bool {
+        self.phase(phase).votes.contains_key(&voter)
     }
 
     /// The batches that hold the votes of `phase`, in order of the voters' keys.

@@ -263,7 +263,7 @@ impl Node {
         let epoch = self.engine.chain_state().epoch;
         let votes = who.iter().map(|index| {
             let batch = VoteBatch::sign(epoch, phase, txids.to_vec(), &keys()[*index], &genesis().hash());
-            Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(batch))])
+            Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Finality(Arc::new(batch)))])
         });
         self.turn(votes.collect())
     }

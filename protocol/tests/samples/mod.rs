@@ -1,6 +1,7 @@
 //! One value of every wire type, made from fixed seeds.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::sync::Arc;
 use timecoin_protocol::address::Owner;
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
@@ -233,7 +234,7 @@ fn vote_samples() -> Vec<Sample> {
         sample("Certificate", &certificate()),
         sample("BlockVote: prevote nil", &nil_prevote()),
         sample("BlockVote: precommit", &precommit()),
-        sample("Vote: finality", &Vote::Finality(prepare)),
+        sample("Vote: finality", &Vote::Finality(Arc::new(prepare))),
         sample("Vote: block", &Vote::Block(precommit())),
         sample("Seal", &seal(&key(11))),
         sample("Vote: seal", &Vote::Seal(seal(&key(11)))),

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod load;
+mod scale;
 mod sim;
 mod stop;
 mod up;
@@ -22,7 +23,8 @@ use timecoin_node::exit::Exit;
         testnet load --rate 200 --seconds 10         a cluster, load, checks, and all is gone\n  \
         testnet load --find-max --json max.json      the highest rate that holds\n  \
         testnet chaos --seconds 60 --kills 10        nodes killed, paused and cut off under load\n  \
-        testnet sim --seeds 100                      simulated networks in virtual time\n\n\
+        testnet sim --seeds 100                      simulated networks in virtual time\n  \
+        testnet sim --validators 1000                finality and messages with many validators\n\n\
         Exit codes: 0 ok, 1 failed while running or a check failed, 2 wrong command line or file, 5 node unreachable."
 )]
 struct Cli {

@@ -1,5 +1,6 @@
 //! `testnet sim`: simulated networks in virtual time.
 
+use super::scale::ScaleArgs;
 use crate::sim::{Report, Scenario, run};
 use clap::Args;
 use std::process::ExitCode;
@@ -16,11 +17,16 @@ pub struct SimArgs {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    #[command(flatten)]
+    scale: ScaleArgs,
 }
 
 impl SimArgs {
     /// Runs it.
     pub fn run(&self) -> ExitCode {
+        if self.scale.is_asked_for() {
+            return self.scale.run(self.seed);
+        }
         let several = self.from..self.from.saturating_add(self.seeds);
         let seeds = self.seed.map_or(several, |seed| seed..seed.saturating_add(1));
         let mut failures = 0_u64;

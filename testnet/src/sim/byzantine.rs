@@ -5,6 +5,7 @@
 //! of the network.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use timecoin_protocol::block::BlockVote;
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::{GenesisHash, Txid};
@@ -40,11 +41,9 @@ impl Liar {
                     let both = [Phase::Prepare, Phase::Commit]
                         .into_iter()
                         .flat_map(|phase| sides.iter().map(move |side| (phase, *side)));
-                    votes.extend(
-                        both.map(|(phase, side)| {
-                            Vote::Finality(VoteBatch::sign(epoch, phase, vec![side], key, genesis))
-                        }),
-                    );
+                    votes.extend(both.map(|(phase, side)| {
+                        Vote::Finality(Arc::new(VoteBatch::sign(epoch, phase, vec![side], key, genesis)))
+                    }));
                 }
             }
         }

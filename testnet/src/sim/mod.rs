@@ -3,12 +3,15 @@
 //!
 //! Parts: [`Scenario`] (what a run is made of), `world` (the event queue and the network), `node`
 //! (an engine with its journal), `byzantine` (what a lying validator sends), `workload` (payments and
-//! double spends), `checks` (what must hold after every step, and at the end).
+//! double spends), `checks` (what must hold after every step, and at the end); [`regions`] are delays
+//! measured between places in the world.
 
 mod byzantine;
 mod checks;
 mod ledger;
 mod node;
+pub mod regions;
+pub mod scale;
 mod workload;
 #[expect(clippy::indexing_slicing, reason = "a simulation indexes only what it made itself")]
 mod world;

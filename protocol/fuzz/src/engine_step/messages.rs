@@ -102,7 +102,7 @@ impl Node {
     fn vote_for(&mut self, txids: &[Txid], phase: Phase, epoch: Epoch, signer: &SecretKey, from: PeerTag) {
         if !txids.is_empty() {
             let batch = VoteBatch::sign(epoch, phase, txids.to_vec(), signer, &network().hash);
-            self.input(Input::Votes(from, vec![Verified::by_own_hand(Vote::Finality(batch))]));
+            self.input(Input::Votes(from, vec![Verified::by_own_hand(Vote::Finality(Arc::new(batch)))]));
         }
     }
 
