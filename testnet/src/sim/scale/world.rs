@@ -33,6 +33,8 @@ const START_MS: u64 = 1_700_000_000_000;
 const WARM_UP_MS: u64 = 1_000;
 /// Time between blocks, in milliseconds: some blocks fall into a run of seconds.
 const BLOCK_INTERVAL_MS: u64 = 4_000;
+/// Blocks of an epoch: as on a devnet.
+const EPOCH_BLOCKS: u64 = 60;
 /// How long payments may take to be final everywhere after the last one, in milliseconds.
 const SETTLE_MS: u64 = 30_000;
 
@@ -78,7 +80,7 @@ impl World {
     pub fn new(shape: Shape) -> Result<Self, ScaleError> {
         let mut rng = ChaCha12Rng::seed_from_u64(shape.seed);
         let (count, byzantine) = (shape.validators, shape.byzantine_count());
-        let mut genesis = workload::genesis(count, shape.payments(), START_MS);
+        let mut genesis = workload::genesis(count, shape.payments(), START_MS, EPOCH_BLOCKS);
         genesis.params.block_interval_ms = BLOCK_INTERVAL_MS;
         let genesis = Arc::new(genesis);
         let mut conducts: Vec<Conduct> = (0..count).map(|_| Conduct::Honest).collect();
@@ -345,7 +347,7 @@ impl World {
     fn note_final(&mut self, node: usize, txid: &Txid, path: Path) -> Result<(), ScaleError> {
         let Some(index) = self.by_txid.get(txid).copied() else { return Ok(()) };
         self.fates[index].finals += 1;
-        self.by_block += usize::from(path == Path::Block);
+        self.by_block += usize::from(matches!(path, Path::Block(_)));
         if let Some(rival) = self.submissions[index].rival
             && self.fates[rival].finals > 0
         {
