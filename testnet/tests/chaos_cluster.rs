@@ -22,6 +22,7 @@ async fn nothing_is_lost_when_nodes_are_killed_paused_and_cut_off_under_load() {
         base_port: None,
         program: timed().to_owned(),
         block_time_ms: 300,
+        epoch_blocks: 20,
         log_level: "info".into(),
         unsafe_methods: true,
     };

@@ -1,5 +1,5 @@
 //! Running the two programs and looking at what they say.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 #[path = "../process_support/mod.rs"]
 mod process_support;

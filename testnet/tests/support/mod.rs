@@ -1,5 +1,5 @@
 //! The programs under test, and the processes that they start.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 #[path = "../../../node/tests/process_support/mod.rs"]
 mod process_support;
