@@ -5,7 +5,7 @@
 mod network_cluster;
 
 use libp2p::identity::Keypair;
-use network_cluster::{Node, QUIC, TCP, config, join, pair, until};
+use network_cluster::{Node, QUIC, TCP, config, join, join_only, pair, until};
 use prometheus_client::encoding::text::encode;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
