@@ -68,8 +68,9 @@ fn a_failed_commit_releases_no_message() {
 #[test]
 fn votes_of_others_are_durable_with_the_own_commit_vote_that_rests_on_them_and_not_before() {
     let mut node = Node::new(0);
-    let payment = payment(1, "");
-    node.gossip(std::slice::from_ref(&payment));
+    // With a conflict in sight the node does not follow the votes of others (S-18): it only counts them.
+    let (rival, payment) = (payment(1, "first"), payment(1, "second"));
+    node.gossip(&[rival, payment.clone()]);
     let before = node.disk.0.len();
     node.turn(vec![prepare_of(1, payment.txid())]);
     node.turn(vec![prepare_of(2, payment.txid())]);

@@ -77,7 +77,7 @@ fn every_folder_of_the_corpus_has_a_target_and_is_small() {
 #[test]
 fn every_golden_vector_is_accepted_by_its_decoder_w_2() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let vectors = fs::read_to_string(manifest.join("../protocol/tests/vectors/encodings.json")).unwrap();
+    let vectors = fs::read_to_string(manifest.join("../tests/vectors/encodings.json")).unwrap();
     let vectors: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&vectors).unwrap();
     for (name, value) in vectors {
         let type_name = name.split(':').next().unwrap();

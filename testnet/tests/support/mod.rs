@@ -67,7 +67,8 @@ pub fn processes_in(directory: &Path) -> Vec<u32> {
     system
         .processes()
         .iter()
-        .filter(|(_, process)| names_it(process))
+        // Threads have the command line of their process.
+        .filter(|(_, process)| process.thread_kind().is_none() && names_it(process))
         .map(|(pid, _)| pid.as_u32())
         .filter(|pid| *pid != own)
         .collect()

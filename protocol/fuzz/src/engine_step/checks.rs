@@ -8,7 +8,7 @@ use timecoin_protocol::block::{BlockPhase, BlockVote, CommitSignature, Proposal}
 use timecoin_protocol::bounds::{
     QUERY_TXIDS_MAX, REQUEST_BLOCKS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX,
 };
-use timecoin_protocol::engine::{Effect, Event, Gauges, Record, Reply, ReplyTag, Request, Status, Tuning};
+use timecoin_protocol::engine::{Effect, Event, Gauges, Record, Reply, ReplyTag, Request, Status, Time, Tuning};
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::PublicKey;
@@ -21,6 +21,8 @@ use timecoin_protocol::wire::Vote;
 const EFFECTS_MAX: usize = 2_000;
 /// Transactions that may wait for their parents (P-2).
 const ORPHANS_MAX: usize = 1_024;
+/// Longest that the answer to a query waits for bodies, in milliseconds (S-10).
+const HELD_MS_MAX: u64 = 250;
 
 type Slot = (Height, Round, BlockPhase);
 
@@ -37,7 +39,7 @@ pub struct Checks {
     proposals: BTreeMap<(Height, Round), (BlockHash, Option<Round>)>,
     height: Height,
     /// Queries with the number of opinions that they ask for; other requests and callers.
-    waiting: BTreeMap<u64, Option<usize>>,
+    waiting: BTreeMap<u64, (Option<usize>, Time)>,
     verdicts: BTreeSet<u64>,
     /// Committed in this life.
     committed: BTreeSet<Txid>,
@@ -75,8 +77,8 @@ impl Checks {
     }
 
     /// Somebody waits for a reply; of a query, for so many opinions.
-    pub fn wait(&mut self, tag: u64, opinions: Option<usize>) {
-        self.waiting.insert(tag, opinions);
+    pub fn wait(&mut self, tag: u64, opinions: Option<usize>, now: Time) {
+        self.waiting.insert(tag, (opinions, now));
     }
 
     /// A gossiped message waits for a verdict (N-13).
@@ -91,9 +93,11 @@ impl Checks {
         self.committed.clear();
     }
 
-    /// A turn has ended.
-    pub fn nobody_waits(&self) {
-        assert!(self.waiting.is_empty(), "no reply for {:?}", self.waiting);
+    /// A turn has ended. Only the answer to a query may wait a moment for bodies (S-10).
+    pub fn nobody_waits(&self, now: Time) {
+        let may_wait =
+            |(opinions, asked): &(Option<usize>, Time)| opinions.is_some() && asked.plus_ms(HELD_MS_MAX) > now;
+        assert!(self.waiting.values().all(may_wait), "no reply for {:?} at {now:?}", self.waiting);
         assert!(self.verdicts.is_empty(), "no verdict for {:?} (N-13)", self.verdicts);
     }
 
@@ -217,7 +221,7 @@ impl Checks {
     }
 
     fn reply(&mut self, tag: ReplyTag, reply: &Reply) {
-        let asked = self.waiting.remove(&tag.0);
+        let asked = self.waiting.remove(&tag.0).map(|(opinions, _)| opinions);
         let opinions = match reply {
             Reply::Query(answer) => Some(answer.opinions.len()),
             _ => None,

@@ -185,7 +185,7 @@ impl Node {
     pub fn end_turn(&mut self) {
         let inputs = core::mem::take(&mut self.inputs);
         self.turn(inputs);
-        self.checks.nobody_waits();
+        self.checks.nobody_waits(self.now);
         for _ in 0..TURNS_AT_ONCE_MAX {
             match self.engine.deadline() {
                 Some(at) if at <= self.now => self.turn(vec![Input::Wake]),
