@@ -59,7 +59,7 @@ impl Node {
             self.learn(transaction)
         });
         let tag = self.tag();
-        self.checks.wait(tag, None, self.now);
+        self.checks.wait(tag, None);
         let body = Verified::by_own_hand(body.as_ref().clone());
         let test = script.rarely(4);
         self.input(match test {
@@ -141,7 +141,7 @@ impl Node {
                 Ask::Status(StatusRequest { tip, round, seals: Bitmap::default() })
             }
         };
-        self.checks.wait(tag, opinions, self.now);
+        self.checks.wait(tag, opinions);
         self.input(Input::Asked(from, ReplyTag(tag), ask));
     }
 
