@@ -109,18 +109,32 @@ impl Consensus {
         let height = self.engine.chain_state().height.0;
         let blocks_due = height.saturating_sub(self.compacted_at) >= COMPACT_BLOCKS;
         if blocks_due || self.log_bytes >= COMPACT_BYTES {
-            self.compact(height)?;
+            self.compact()?;
         }
         Ok(())
     }
 
-    fn compact(&mut self, height: u64) -> Result<(), StoreError> {
+    /// Drops from the log what a restart would not need (D-4). Turns do it when it is due; whoever
+    /// calls it by hand moves the moment, and changes nothing else.
+    ///
+    /// # Errors
+    /// Storage failed; the log is as it was, and the node must stop.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
         let live = self.engine.live_records();
         self.journal.compact(&live)?;
-        self.compacted_at = height;
+        self.compacted_at = self.engine.chain_state().height.0;
         // Only what is added from now on counts: what is live cannot be compacted away.
         self.log_bytes = 0;
         Ok(())
+    }
+
+    /// Moves all blocks in memory into the ledger's file (D-9). A node does it in the background;
+    /// a simulation decides when.
+    ///
+    /// # Errors
+    /// Storage failed; nothing is lost, and the node must stop (D-11).
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.engine.ledger_mut().checkpoint()
     }
 
     /// Leaves as little as possible to the next start. Nothing is lost if it fails.
@@ -128,8 +142,8 @@ impl Consensus {
     /// # Errors
     /// Storage failed.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.compact(self.engine.chain_state().height.0)?;
-        self.engine.ledger_mut().checkpoint()
+        self.compact()?;
+        self.checkpoint()
     }
 
     /// The engine, to read.

@@ -2,13 +2,13 @@
 
 use super::admission::From;
 use super::api::{Effect, Offence};
-use super::pool::Stage;
+use super::pool::{Entry, Stage};
 use super::rounds::Candidate;
 use super::{Cx, Engine, Ledger, Record};
 use crate::bft::Event as RoundEvent;
 use crate::block::{BlockPhase, BlockVote, CommitSignature, CompactBlock, Proposal};
 use crate::bounds::BLOCK_TRANSACTIONS_MAX;
-use crate::hash::BlockHash;
+use crate::hash::{BlockHash, Txid};
 use crate::keys::{Signed, verify};
 use crate::ledger::{BlockParts, Unavailable, build_block};
 use crate::transaction::Transaction;
@@ -83,23 +83,14 @@ impl<L: Ledger> Engine<L> {
     /// Every certified transaction, parents first; in round 0 also those that sampling could not
     /// settle in time and that this validator's locks permit (B-11).
     fn block_candidates(&mut self, round: Round, now: Time) -> Vec<Arc<Transaction>> {
-        let sealing = self.is_sealing();
+        let may_offer = round == Round(0) && !self.is_sealing();
+        let offers = if may_offer { self.offers(now) } else { BTreeSet::new() };
         let mut left_out = BTreeSet::new();
         let mut chosen = Vec::new();
         let mut offered = Vec::new();
         for (txid, entry) in self.pool.in_order() {
             let certified = entry.stage >= Stage::Prepared;
-            let stale = match entry.stage {
-                Stage::GivenUp if entry.offers == 0 => true,
-                Stage::Waiting => false,
-                // Offered in vain: each time, wait twice as long (B-11).
-                _ => entry.offer_from.plus_ms(FALLBACK_MS << entry.offers.min(OFFER_DOUBLINGS_MAX)) <= now,
-            };
-            let fallback = round == Round(0)
-                && !sealing
-                && stale
-                && self.pool.is_preferred(txid)
-                && self.locked_rival(&entry.transaction, txid).is_none();
+            let fallback = offers.contains(txid);
             if (!certified && !fallback) || entry.parents.iter().any(|parent| left_out.contains(parent)) {
                 left_out.insert(*txid);
                 continue;
@@ -116,6 +107,46 @@ impl<L: Ledger> Engine<L> {
             self.pool.note_offer(&txid, now);
         }
         chosen
+    }
+
+    /// Which transactions without a certificate to offer in one block. One on which the validators'
+    /// locks are split spoils the whole block, so those that a conflict is known of never go with
+    /// those that none is known of, and what was offered in vain goes alone. The three kinds take turns
+    /// by height, so that none waits for the others (B-10).
+    fn offers(&self, now: Time) -> BTreeSet<Txid> {
+        let (mut lone, mut contested, mut failed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (txid, entry) in self.pool.in_order().filter(|(txid, entry)| self.is_offerable(txid, entry, now)) {
+            match (entry.offers, self.pool.conflicts(txid, &entry.transaction).is_empty()) {
+                (0 | 1, true) => lone.insert(*txid),
+                (0, false) => contested.insert(*txid),
+                // Alone it needs parents that need no offer.
+                _ if entry.parents.iter().any(|parent| self.is_open(parent)) => false,
+                _ => failed.insert((entry.offer_from, *txid)),
+            };
+        }
+        let alone = failed.first().map(|(_, txid)| *txid).into_iter().collect();
+        let mut kinds = [lone, contested, alone];
+        kinds.rotate_left(usize::try_from(self.rounds.height().0 % 3).unwrap_or_default());
+        kinds.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default()
+    }
+
+    /// Whether a transaction is in the pool without a certificate.
+    fn is_open(&self, txid: &Txid) -> bool {
+        self.pool.get(txid).is_some_and(|entry| entry.stage < Stage::Prepared)
+    }
+
+    /// Whether sampling had its time with a transaction, and this validator may lock its inputs.
+    fn is_offerable(&self, txid: &Txid, entry: &Entry, now: Time) -> bool {
+        let stale = match entry.stage {
+            Stage::GivenUp if entry.offers == 0 => true,
+            Stage::Waiting => false,
+            // Offered in vain: each time, wait twice as long (B-11).
+            _ => entry.offer_from.plus_ms(FALLBACK_MS << entry.offers.min(OFFER_DOUBLINGS_MAX)) <= now,
+        };
+        stale
+            && entry.stage < Stage::Prepared
+            && self.pool.is_preferred(txid)
+            && self.locked_rival(&entry.transaction, txid).is_none()
     }
 
     /// A proposal whose signature was checked.

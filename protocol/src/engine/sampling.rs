@@ -38,6 +38,8 @@ const HOLD_MS_MIN: u64 = 25;
 const HOLD_MS_MAX: u64 = 250;
 /// Shortest wait for answers, in milliseconds, however fast they usually are.
 const QUERY_TIMEOUT_MS_MIN: u64 = 100;
+/// How often the wait for answers doubles, at most.
+const PATIENCE_MAX: u32 = 5;
 /// Successful polls in a row that settle a contested transaction when everyone is asked: one
 /// census has no sampling error; the others only let preferences settle.
 const CENSUS_BETA: u32 = 3;
@@ -58,6 +60,8 @@ struct Poll {
     waiting: BTreeMap<RequestId, (ValidatorIndex, u64)>,
     open: usize,
     successful: usize,
+    /// Votes of all who answered.
+    answered: u64,
     started: Time,
     deadline: Time,
 }
@@ -70,6 +74,8 @@ pub(super) struct Sampling {
     queue: BTreeSet<(Time, Txid)>,
     next_poll: u64,
     pub reputations: Reputations,
+    /// How often the wait for answers is doubled.
+    patience: u32,
 }
 
 /// How votes are counted: by slots of a sample, or by the weight of all.
@@ -109,7 +115,18 @@ impl Sampling {
 
     /// Adaptive timeout (S-15): four times the usual answer time.
     fn timeout_ms(&self, max_ms: u64) -> u64 {
-        (self.reputations.latency_us() * 4 / 1_000).clamp(QUERY_TIMEOUT_MS_MIN, max_ms.max(QUERY_TIMEOUT_MS_MIN))
+        let wait = (self.reputations.latency_us() * 4 / 1_000).max(QUERY_TIMEOUT_MS_MIN);
+        (wait << self.patience).min(max_ms.max(QUERY_TIMEOUT_MS_MIN))
+    }
+
+    /// A poll is over. If too few answered in its time, perhaps they take longer than anybody waited
+    /// so far; if it needed little of its time, nobody has to wait that long.
+    fn learn_patience(&mut self, poll: &Poll, alpha: u64, now: Time) {
+        if poll.answered < alpha && poll.deadline <= now {
+            self.patience = (self.patience + 1).min(PATIENCE_MAX);
+        } else if now.micros_since(poll.started) * 4 < poll.deadline.micros_since(poll.started) {
+            self.patience = self.patience.saturating_sub(1);
+        }
     }
 }
 
@@ -201,6 +218,7 @@ impl<L: Ledger> Engine<L> {
             ballots: query.txids.iter().map(|_| Ballot::default()).collect(),
             open: query.txids.len(),
             successful: 0,
+            answered: 0,
             query: Arc::clone(&query),
             waiting: BTreeMap::new(),
             started: cx.now,
@@ -315,6 +333,7 @@ impl<L: Ledger> Engine<L> {
     ) -> Result<(), Unavailable> {
         let rules = self.sampling_rules();
         let Some(poll) = self.sampling.polls.get_mut(&id) else { return Ok(()) };
+        poll.answered += votes;
         let mut unheard = Vec::new();
         for ((ballot, txid), opinion) in poll.ballots.iter_mut().zip(&poll.query.txids).zip(opinions) {
             match opinion {
@@ -357,6 +376,8 @@ impl<L: Ledger> Engine<L> {
     /// Ends a poll; what is still open is judged by the answers that came.
     fn close_poll(&mut self, id: u64, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         let Some(poll) = self.sampling.polls.remove(&id) else { return Ok(()) };
+        let alpha = self.sampling_rules().alpha;
+        self.sampling.learn_patience(&poll, alpha, cx.now); // S-15
         for request in poll.waiting.keys() {
             // What is answered later finds no poll, and is passed over.
             self.sampling.by_request.remove(request);

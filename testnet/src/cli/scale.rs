@@ -35,8 +35,8 @@ pub struct ScaleArgs {
     #[arg(long, default_value_t = 5, requires = "scale", value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// Where the results are written as JSON; "-" is standard output, in place of the tables.
-    #[arg(long, value_name = "FILE", requires = "scale")]
-    json: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
     /// Where messages and bytes against the number of validators are drawn.
     #[arg(long, value_name = "FILE", requires = "scale")]
     svg: Option<PathBuf>,

@@ -1,9 +1,14 @@
 //! `testnet sim`: simulated networks in virtual time.
 
 use super::scale::ScaleArgs;
-use crate::sim::{Report, Scenario, run};
+use crate::failure::Failure;
+use crate::sim::seeds::{Outcome, run_all};
+use crate::sim::{Report, Scenario, Violation, run_traced};
 use clap::Args;
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Arguments of `sim`.
 #[derive(Clone, Debug, Args)]
@@ -17,6 +22,12 @@ pub struct SimArgs {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Print what happens in the run of --seed, line by line.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Threads; one for each core if it is left out.
+    #[arg(long)]
+    threads: Option<usize>,
     #[command(flatten)]
     scale: ScaleArgs,
 }
@@ -27,24 +38,68 @@ impl SimArgs {
         if self.scale.is_asked_for() {
             return self.scale.run(self.seed);
         }
-        let several = self.from..self.from.saturating_add(self.seeds);
-        let seeds = self.seed.map_or(several, |seed| seed..seed.saturating_add(1));
-        let mut failures = 0_u64;
-        let mut all = Report::default();
-        for seed in seeds.clone() {
-            match run(&Scenario::from_seed(seed)) {
-                Ok(report) if seeds.end - seeds.start == 1 => println!("{report:#?}"),
-                Ok(report) => all.add(&report),
-                Err(violation) => {
-                    failures += 1;
-                    println!("{violation}\n  replay: testnet sim --seed {seed}");
-                }
+        let started = Instant::now();
+        let outcome = match self.seed {
+            Some(seed) => self.one(seed),
+            None => self.several(),
+        };
+        if let Err(failure) = self.write(&outcome, started) {
+            eprintln!("error: {failure}");
+            return failure.exit().into();
+        }
+        if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn one(&self, seed: u64) -> Outcome {
+        let scenario = Scenario::from_seed(seed);
+        if self.trace {
+            line(&format!("{scenario:?}"));
+        }
+        let result = run_traced(&scenario, if self.trace { line } else { |_| {} });
+        match result {
+            Ok(report) => Outcome { report, violations: Vec::new() },
+            Err(violation) => {
+                complain(&violation);
+                Outcome { report: Report::default(), violations: vec![violation] }
             }
         }
-        if all.checks > 0 {
-            println!("{all}");
-        }
-        println!("{} runs, {failures} with a violation", seeds.end - seeds.start);
-        if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+
+    fn several(&self) -> Outcome {
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+        let seeds = self.from..self.from.saturating_add(self.seeds);
+        run_all(seeds, threads, Scenario::from_seed, |result| {
+            if let Err(violation) = result {
+                complain(violation);
+            }
+        })
+    }
+
+    fn write(&self, outcome: &Outcome, started: Instant) -> Result<(), Failure> {
+        let seconds = started.elapsed().as_secs_f64();
+        let failed: Vec<u64> = outcome.violations.iter().map(|violation| violation.seed).collect();
+        if let Some(path) = &self.scale.json {
+            let mut figures = outcome.report.json();
+            figures["violations"] = serde_json::json!(failed);
+            figures["seconds"] = serde_json::json!(seconds);
+            if path == Path::new("-") {
+                line(&figures.to_string());
+                return Ok(());
+            }
+            std::fs::write(path, figures.to_string()).map_err(Failure::io("write", path))?;
+        }
+        let runs = outcome.report.runs + u64::try_from(failed.len()).unwrap_or(u64::MAX);
+        line(&format!("{}\n{runs} runs in {seconds:.1} s, {} with a violation", outcome.report, failed.len()));
+        Ok(())
+    }
+}
+
+/// Says what went wrong, and how to see it again.
+fn complain(violation: &Violation) {
+    eprintln!("{violation}\n  replay: testnet sim --seed {} --trace", violation.seed);
+}
+
+/// A reader that has had enough is no failure.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }

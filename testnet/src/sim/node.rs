@@ -1,174 +1,240 @@
-//! One simulated node: an engine, what its disk holds, and how it dies and comes back.
+//! One simulated node: the driver's consensus on the real store, its disk, its clock, and what
+//! waits for its next turn.
 
-use super::ledger::MemoryLedger;
-use std::convert::Infallible;
+use super::disk::{Backup, Disk};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use timecoin_protocol::block::CommittedBlock;
-use timecoin_protocol::engine::{Config, Effect, Engine, Input, Journal, Record, Time, Tuning, Turn};
+use timecoin_node::driver::consensus::{Consensus, TurnError};
+use timecoin_node::store::{ChainReader, Opened, Store, StoreError};
+use timecoin_protocol::block::{BlockPhase, CommittedBlock};
+use timecoin_protocol::bounds::REQUEST_BLOCKS_MAX;
+use timecoin_protocol::engine::{Config, Effect, Engine, Input, Record, Time, Tuning};
 use timecoin_protocol::genesis::Genesis;
+use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::SecretKey;
-use timecoin_protocol::ledger::{GenesisError, Unavailable, genesis_state};
-use timecoin_protocol::validator::Height;
+use timecoin_protocol::transaction::OutPoint;
+use timecoin_protocol::validator::{Epoch, Height, Round};
+use timecoin_protocol::wire::BlocksRequest;
 
-/// What survives a crash.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
-    records: Vec<Record>,
-    blocks: Vec<Arc<CommittedBlock>>,
+/// A clock that is ahead and runs too fast.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LocalClock {
+    pub started: Time,
+    pub ahead_us: u64,
+    pub drift_ppm: u64,
 }
 
-impl Journal for Disk {
-    type Error = Infallible;
+impl LocalClock {
+    /// What it shows at a moment of the world.
+    pub fn shows(&self, world: Time) -> Time {
+        let since = world.micros_since(self.started);
+        Time(world.0 + self.ahead_us + since * self.drift_ppm / 1_000_000)
+    }
 
-    fn append(&mut self, records: &[Record]) -> Result<(), Infallible> {
-        for record in records {
-            if let Record::Block(block) = record {
-                self.blocks.push(Arc::clone(block));
-            }
-            self.records.push(record.clone());
+    /// The first moment of the world at which it shows `local` or later.
+    pub fn reaches(&self, local: Time) -> Time {
+        let since = local.0.saturating_sub(self.started.0 + self.ahead_us);
+        let mut world = Time(self.started.0 + since * 1_000_000 / (1_000_000 + self.drift_ppm));
+        while self.shows(world) < local {
+            world.0 += 1;
         }
-        Ok(())
+        world
     }
 }
 
-impl Disk {
-    pub fn blocks_from(&self, from: Height, count: usize) -> Vec<CommittedBlock> {
-        let at = |block: &&Arc<CommittedBlock>| block.block.header.height >= from;
-        self.blocks.iter().filter(at).take(count).map(|block| block.as_ref().clone()).collect()
-    }
+/// What the journal told a node at its start.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub epoch: Epoch,
+    pub height: Height,
+    pub locks: BTreeMap<(Epoch, OutPoint), Txid>,
+    pub block_votes: BTreeSet<(Height, Round, BlockPhase, Option<BlockHash>)>,
+}
 
-    pub fn blocks(&self) -> &[Arc<CommittedBlock>] {
-        &self.blocks
-    }
-
-    /// Keeps all blocks, and of everything else only `live`.
-    fn compact(&mut self, live: Vec<Record>) {
-        self.records = self.blocks.iter().map(|block| Record::Block(Arc::clone(block))).chain(live).collect();
+impl History {
+    fn note(&mut self, record: &Record) {
+        match record {
+            Record::Locked { epoch, locks } => {
+                let locks = locks.iter().map(|(outpoint, txid)| ((*epoch, *outpoint), *txid));
+                self.locks.extend(locks);
+            }
+            Record::BlockVote(vote, _) => {
+                self.block_votes.insert((vote.height, vote.round, vote.phase, vote.block));
+            }
+            _ => {}
+        }
     }
 }
 
-/// When a node dies within a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Crash {
-    /// Before its records were durable.
-    BeforeCommit,
-    /// After that, before anything was sent.
-    AfterCommit,
+/// A process.
+#[derive(Debug)]
+struct Life {
+    consensus: Consensus,
+    reader: Arc<ChainReader>,
 }
 
-/// A node.
+/// A node: what it is, what it has on its disk, and its process, if it runs.
 #[derive(Debug)]
 pub(super) struct Node {
     config: Config,
-    pub engine: Option<Engine<MemoryLedger>>,
     pub disk: Disk,
-    pub crash_next: Option<Crash>,
-    starts: u64,
-    compact_blocks: u64,
-    compacted_at: u64,
-    pub compactions: u64,
-    /// How far its clock is ahead.
-    skew_ms: u64,
+    life: Option<Life>,
+    pub clock: LocalClock,
+    /// How often it was started; names its process.
+    pub starts: u64,
+    /// How long a sync takes, in microseconds.
+    pub sync_us: u64,
+    /// What waits for its next turn.
+    pub inbox: VecDeque<Input>,
+    /// When its next turn is.
+    pub turn_at: Option<Time>,
+    /// Until when it waits for its disk.
+    pub busy_until: Time,
+    /// It dies when this many effects of its next turn have left.
+    pub dies_after: Option<usize>,
+    /// Blocks and ledger that an operator replaced by old ones.
+    pub put_aside: Option<Backup>,
+    tidied_at: u64,
+    tidied: u64,
+}
+
+/// What a turn did to the log and the ledger's file besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tidied {
+    Nothing,
+    Log,
+    Ledger,
 }
 
 impl Node {
-    pub fn new(genesis: Arc<Genesis>, key: SecretKey, seed: [u8; 32], (compact_blocks, skew_ms): (u64, u64)) -> Self {
+    pub fn new(genesis: Arc<Genesis>, key: SecretKey, seed: [u8; 32]) -> Self {
         let config = Config { genesis, key: Some(key), tuning: Tuning::default(), seed };
         Self {
             config,
-            engine: None,
             disk: Disk::default(),
-            crash_next: None,
+            life: None,
+            clock: LocalClock::default(),
             starts: 0,
-            compact_blocks,
-            compacted_at: 0,
-            compactions: 0,
-            skew_ms,
+            sync_us: 0,
+            inbox: VecDeque::new(),
+            turn_at: None,
+            busy_until: Time(0),
+            dies_after: None,
+            put_aside: None,
+            tidied_at: 0,
+            tidied: 0,
         }
     }
 
     pub const fn is_up(&self) -> bool {
-        self.engine.is_some()
+        self.life.is_some()
     }
 
     pub fn key(&self) -> Option<&SecretKey> {
         self.config.key.as_ref()
     }
 
-    pub fn kill(&mut self) {
-        self.engine = None;
+    pub const fn tuning(&self) -> &Tuning {
+        &self.config.tuning
     }
 
-    /// Starts from what the disk holds.
-    pub fn start(&mut self, now: Time) -> Result<Vec<Effect>, StartError> {
+    /// The process ends, whatever it was at; nothing that it still holds reaches the disk.
+    pub fn kill(&mut self) {
+        self.disk.detach();
+        self.life = None;
+        self.inbox.clear();
+        (self.turn_at, self.dies_after) = (None, None);
+    }
+
+    /// Starts from what the disk holds, as `timed` does.
+    pub fn start(&mut self, now: Time) -> Result<(Vec<Effect>, History), TurnError> {
         self.starts += 1;
         let mut config = self.config.clone();
-        config.seed[31] = config.seed[31].wrapping_add(u8::try_from(self.starts % 251).unwrap_or_default());
-        let state = genesis_state(&config.genesis)?;
-        let ledger = MemoryLedger::at_genesis(&config.genesis);
-        let mut engine = Engine::new(config, state, None, ledger);
-        for record in self.disk.records.clone() {
-            engine.restore(record)?;
+        for (byte, mixed) in config.seed.iter_mut().zip(self.starts.to_le_bytes()) {
+            *byte ^= mixed;
         }
-        let turn = engine.start(now.plus_ms(self.skew_ms))?;
-        self.engine = Some(engine);
-        Ok(self.commit(turn))
+        let Opened { journal, ledger, reader, state, last_commit, records } =
+            Store::open_on(self.disk.files(), &config.genesis)?;
+        let mut history = History::default();
+        records.iter().for_each(|record| history.note(record));
+        let engine = Engine::new(config, state, last_commit, ledger);
+        let mut consensus = Consensus::restore(engine, journal, records)?;
+        let state = consensus.engine().chain_state();
+        (history.epoch, history.height) = (state.epoch, state.height);
+        self.tidied_at = state.height.0;
+        let effects = consensus.start(self.clock.shows(now))?;
+        self.life = Some(Life { consensus, reader });
+        Ok((effects, history))
     }
 
-    /// Runs one turn; gives what leaves the node. A crash that was asked for happens here.
-    pub fn turn(&mut self, now: Time, inputs: Vec<Input>) -> Result<Vec<Effect>, StartError> {
-        let now = now.plus_ms(self.skew_ms);
-        let Some(engine) = &mut self.engine else { return Ok(Vec::new()) };
-        let mut turn = Turn::default();
-        for input in inputs {
-            engine.step(now, input, &mut turn)?;
-        }
-        engine.finish(now, &mut turn)?;
-        let effects = match self.crash_next.take() {
-            Some(Crash::BeforeCommit) => {
-                self.kill();
-                return Ok(Vec::new());
-            }
-            Some(Crash::AfterCommit) => {
-                self.commit(turn);
-                self.kill();
-                return Ok(Vec::new());
-            }
-            None => self.commit(turn),
-        };
-        self.compact();
-        Ok(effects)
-    }
-
-    fn commit(&mut self, turn: Turn) -> Vec<Effect> {
-        match turn.commit(&mut self.disk) {
-            Ok(effects) => effects,
-            Err(never) => match never {},
+    /// One turn of the driver; gives what leaves once the disk is done.
+    pub fn turn(&mut self, now: Time, inputs: Vec<Input>) -> Result<Vec<Effect>, TurnError> {
+        let now = self.clock.shows(now);
+        match &mut self.life {
+            Some(life) => life.consensus.turn(now, inputs),
+            None => Ok(Vec::new()),
         }
     }
 
-    fn compact(&mut self) {
-        if let Some(engine) = &self.engine
-            && engine.chain_state().height.0 >= self.compacted_at + self.compact_blocks
-        {
-            self.compacted_at = engine.chain_state().height.0;
-            self.compactions += 1;
-            self.disk.compact(engine.live_records());
+    /// Compacts the log, or makes a checkpoint, every `blocks` blocks in turn.
+    pub fn tidy(&mut self, blocks: u64) -> Result<Tidied, StoreError> {
+        let height = self.height().0;
+        let Some(life) = &mut self.life else { return Ok(Tidied::Nothing) };
+        if height < self.tidied_at + blocks {
+            return Ok(Tidied::Nothing);
         }
+        (self.tidied_at, self.tidied) = (height, self.tidied + 1);
+        if self.tidied % 2 == 1 {
+            life.consensus.compact()?;
+            return Ok(Tidied::Log);
+        }
+        life.consensus.checkpoint()?;
+        Ok(Tidied::Ledger)
     }
 
+    /// When it wants a turn even if nothing comes, in the time of the world.
     pub fn deadline(&self) -> Option<Time> {
-        // In the time of the world.
-        let at = self.engine.as_ref()?.deadline()?;
-        Some(Time(at.0.saturating_sub(self.skew_ms * 1_000)))
+        Some(self.clock.reaches(self.engine()?.deadline()?))
+    }
+
+    /// Its engine, to read; none if it is down.
+    pub fn engine(&self) -> Option<&Engine<timecoin_node::store::LedgerStore>> {
+        Some(self.life.as_ref()?.consensus.engine())
+    }
+
+    pub fn height(&self) -> Height {
+        self.engine().map_or(Height(0), |engine| engine.chain_state().height)
+    }
+
+    /// A block that it has.
+    pub fn block(&self, height: Height) -> Result<Option<Arc<CommittedBlock>>, StoreError> {
+        self.life.as_ref().map_or(Ok(None), |life| life.reader.block(height))
+    }
+
+    /// What it answers to a request for blocks, from its disk.
+    pub fn blocks(&self, request: BlocksRequest) -> Result<Vec<CommittedBlock>, StoreError> {
+        let count = usize::try_from(request.count).unwrap_or(usize::MAX).min(REQUEST_BLOCKS_MAX);
+        let mut blocks = Vec::new();
+        for height in (request.from.0..).map(Height).take(count) {
+            let Some(block) = self.block(height)? else { break };
+            blocks.push(block.as_ref().clone());
+        }
+        Ok(blocks)
     }
 }
 
-/// Why a node could not go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum StartError {
-    #[error(transparent)]
-    Genesis(#[from] GenesisError),
-    #[error(transparent)]
-    Storage(#[from] Unavailable),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_reaches_a_moment_when_it_shows_it_and_not_before() {
+        let clock = LocalClock { started: Time(1_000_000), ahead_us: 37, drift_ppm: 2_000 };
+        for local in [1_000_037, 1_000_038, 1_000_536, 1_500_000, 9_999_999].map(Time) {
+            let world = clock.reaches(local);
+            assert!(clock.shows(world) >= local, "{local:?}");
+            assert!(world.0 == 1_000_000 || clock.shows(Time(world.0 - 1)) < local, "{local:?} {world:?}");
+        }
+        assert_eq!(clock.shows(Time(2_000_000)), Time(2_002_037));
+    }
 }

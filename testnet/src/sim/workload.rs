@@ -1,7 +1,7 @@
 //! Payments and double spends.
 
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::Rng;
+use super::chance::Chance;
+use super::scenario::Scenario;
 use std::collections::VecDeque;
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
@@ -24,11 +24,11 @@ pub(super) fn key(domain: u8, index: usize) -> SecretKey {
 }
 
 /// The genesis of a simulated network: a bond for each validator, a coin for each payer.
-pub(super) fn genesis(validators: usize, coins: usize, start_ms: u64, epoch_blocks: u64) -> Genesis {
-    let bonds = (0..validators).map(|index| {
+pub(super) fn genesis(weights: &[u64], coins: usize, start_ms: u64, epoch_blocks: u64) -> Genesis {
+    let bonds = weights.iter().enumerate().map(|(index, weight)| {
         let validator = key(1, index).public();
         let lock = Lock::Bond { validator, owner: Owner::from(&validator) };
-        Output { amount: Amount(BOND_UNITS), lock }
+        Output { amount: Amount(BOND_UNITS * weight), lock }
     });
     let coins = (0..coins)
         .map(|index| Output { amount: Amount(COIN_UNITS), lock: Lock::Address(Owner::from(&key(2, index).public())) });
@@ -62,56 +62,82 @@ pub(super) struct Workload {
     pub lone: Vec<Txid>,
     /// Of each pair exactly one must become final.
     pub pairs: Vec<(Txid, Txid)>,
-}
-
-fn pay(genesis: &GenesisHash, from: &SecretKey, input: OutPoint, amount: u64, to: Owner) -> Transaction {
-    let change = amount / 3;
-    let outputs = [(amount - change - FEE_UNITS, to), (change, Owner::from(&from.public()))];
-    let outputs =
-        outputs.iter().map(|(units, owner)| Output { amount: Amount(*units), lock: Lock::Address(*owner) }).collect();
-    Transaction::sign(TransactionBody { inputs: vec![input], outputs, memo: Vec::new() }, &[from], genesis)
+    /// Payments that spend the change of another one: they end as it does.
+    pub chained: Vec<(Txid, Txid)>,
 }
 
 impl Workload {
     /// Draws payments (a third of them spends of the change of an earlier one, before that is in
-    /// a block) and double spends.
-    pub fn draw(
-        genesis: &Genesis,
-        validators: usize,
-        honest: usize,
-        (payments, double_spends): (usize, usize),
-        length_ms: u64,
-        rng: &mut ChaCha12Rng,
-    ) -> Self {
-        let hash = genesis.hash();
-        let coin = |index: usize| OutPoint {
-            txid: Txid(hash.0),
-            index: u32::try_from(validators + index).unwrap_or_default(),
-        };
+    /// a block) and double spends with chains of payments on top.
+    pub fn draw(genesis: &Genesis, scenario: &Scenario, chance: &mut Chance) -> Self {
         let mut workload = Self::default();
+        let coins = Coins { genesis: genesis.hash(), bonds: scenario.weights.len() };
+        let honest = scenario.honest();
         let mut change: VecDeque<(usize, u64, OutPoint, u64)> = VecDeque::new();
-        let mut below = |limit: u64| rng.next_u64() % limit.max(1);
-        for index in 0..payments {
+        for index in 0..scenario.payments {
             let (payer, at_ms, input, amount) = match change.pop_front() {
-                Some((payer, at_ms, input, amount)) if below(3) == 0 => (payer, at_ms + below(50), input, amount),
-                _ => (index, below(length_ms), coin(index), COIN_UNITS),
+                Some((payer, at_ms, input, amount)) if chance.below(3) == 0 => {
+                    (payer, at_ms + chance.below(50), input, amount)
+                }
+                _ => (index, chance.below(scenario.faulty_ms), coins.coin(index), COIN_UNITS),
             };
-            let transaction = pay(&hash, &key(2, payer), input, amount, Owner::from(&key(3, index).public()));
+            let transaction = coins.pay(payer, input, amount, (3, index));
             let txid = transaction.txid();
             workload.lone.push(txid);
             change.push_back((payer, at_ms, OutPoint { txid, index: 1 }, amount / 3));
-            let node = usize::try_from(below(u64::try_from(honest).unwrap_or(1))).unwrap_or_default();
+            let node = chance.index(honest);
             workload.submissions.push(Submission { at_ms, node, transaction });
         }
-        for index in payments..payments + double_spends {
-            let at_ms = below(length_ms);
-            let side = |to| pay(&hash, &key(2, index), coin(index), COIN_UNITS, Owner::from(&key(4, to).public()));
-            let (left, right) = (side(index * 2), side(index * 2 + 1));
-            workload.pairs.push((left.txid(), right.txid()));
-            let node = usize::try_from(below(u64::try_from(honest).unwrap_or(1))).unwrap_or_default();
-            workload.submissions.push(Submission { at_ms, node, transaction: left });
-            workload.submissions.push(Submission { at_ms, node: (node + 1) % honest, transaction: right });
+        for index in scenario.payments..scenario.payments + scenario.double_spends {
+            let at_ms = chance.below(scenario.faulty_ms);
+            let node = chance.index(honest);
+            let sides = [0, 1].map(|side| {
+                let transaction = coins.pay(index, coins.coin(index), COIN_UNITS, (4, index * 2 + side));
+                let txid = transaction.txid();
+                workload.submissions.push(Submission { at_ms, node: (node + side) % honest, transaction });
+                let length = chance.below(scenario.chain_max + 1);
+                workload.chain(&coins, (index, txid), length, at_ms, (node + side) % honest);
+                txid
+            });
+            workload.pairs.push((sides[0], sides[1]));
         }
         workload
+    }
+
+    /// Payments of the change of a payment, each of the one before, handed to the same node at once.
+    fn chain(&mut self, coins: &Coins, (payer, first): (usize, Txid), length: u64, at_ms: u64, node: usize) {
+        let (mut parent, mut amount) = (first, COIN_UNITS / 3);
+        for _ in 0..length {
+            let transaction = coins.pay(payer, OutPoint { txid: parent, index: 1 }, amount, (5, payer));
+            let txid = transaction.txid();
+            self.chained.push((parent, txid));
+            self.submissions.push(Submission { at_ms, node, transaction });
+            (parent, amount) = (txid, amount / 3);
+        }
+    }
+}
+
+/// The coins of the genesis, and payments of them.
+#[derive(Clone, Copy, Debug)]
+struct Coins {
+    genesis: GenesisHash,
+    bonds: usize,
+}
+
+impl Coins {
+    fn coin(&self, index: usize) -> OutPoint {
+        OutPoint { txid: Txid(self.genesis.0), index: u32::try_from(self.bonds + index).unwrap_or_default() }
+    }
+
+    /// A payment to a key of the domain and number `to`; a third is change.
+    fn pay(&self, payer: usize, input: OutPoint, amount: u64, to: (u8, usize)) -> Transaction {
+        let (from, to) = (key(2, payer), Owner::from(&key(to.0, to.1).public()));
+        let change = amount / 3;
+        let outputs = [(amount - change - FEE_UNITS, to), (change, Owner::from(&from.public()))];
+        let outputs = outputs
+            .iter()
+            .map(|(units, owner)| Output { amount: Amount(*units), lock: Lock::Address(*owner) })
+            .collect();
+        Transaction::sign(TransactionBody { inputs: vec![input], outputs, memo: Vec::new() }, &[&from], &self.genesis)
     }
 }

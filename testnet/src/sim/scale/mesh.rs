@@ -141,7 +141,7 @@ mod tests {
         let mut salt = 0;
         move |limit| {
             salt += 1;
-            usize::try_from(crate::sim::world::mix(7, salt) % u64::try_from(limit).unwrap()).unwrap()
+            usize::try_from(crate::sim::chance::mix(7, salt) % u64::try_from(limit).unwrap()).unwrap()
         }
     }
 

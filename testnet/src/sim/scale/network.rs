@@ -103,7 +103,7 @@ impl Network {
         let salt = rng.next_u64();
         // The jitter of a link is the same in both directions of a run, and for all its messages.
         let delay = |from: usize, to: usize| {
-            let link = super::super::world::mix(salt, (from.min(to) * nodes + from.max(to)) as u64);
+            let link = crate::sim::chance::mix(salt, (from.min(to) * nodes + from.max(to)) as u64);
             regions.one_way_us(places[from], places[to], link)
         };
         let mut meshes = BTreeMap::new();

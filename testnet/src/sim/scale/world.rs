@@ -80,7 +80,7 @@ impl World {
     pub fn new(shape: Shape) -> Result<Self, ScaleError> {
         let mut rng = ChaCha12Rng::seed_from_u64(shape.seed);
         let (count, byzantine) = (shape.validators, shape.byzantine_count());
-        let mut genesis = workload::genesis(count, shape.payments(), START_MS, EPOCH_BLOCKS);
+        let mut genesis = workload::genesis(&vec![1; count], shape.payments(), START_MS, EPOCH_BLOCKS);
         genesis.params.block_interval_ms = BLOCK_INTERVAL_MS;
         let genesis = Arc::new(genesis);
         let mut conducts: Vec<Conduct> = (0..count).map(|_| Conduct::Honest).collect();

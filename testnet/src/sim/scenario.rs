@@ -1,0 +1,175 @@
+//! What a run is made of.
+
+use super::chance::mix;
+
+/// What a run is made of. The seed decides everything that is left open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Source of all chance.
+    pub seed: u64,
+    /// Weight of each validator, in smallest bonds.
+    pub weights: Vec<u64>,
+    /// How many of them lie: the last ones. Together they have less than a third of the weight.
+    pub byzantine: usize,
+    /// Messages and the clocks of those who send them.
+    pub network: NetworkFaults,
+    /// Disks, and the processes that use them.
+    pub disks: DiskFaults,
+    /// Least number of blocks of an epoch.
+    pub epoch_blocks: u64,
+    /// Number of payments.
+    pub payments: usize,
+    /// Number of double spends: two payments of one coin, sent to different nodes at once.
+    pub double_spends: usize,
+    /// Longest chain of payments on top of each side of a double spend.
+    pub chain_max: u64,
+    /// Length of the time with faults and new payments, in milliseconds. After it everything heals.
+    pub faulty_ms: u64,
+    /// Time to settle everything after that, in milliseconds.
+    pub settle_ms: u64,
+}
+
+/// What messages suffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkFaults {
+    /// In how many regions the nodes are; 1 is one data centre.
+    pub regions: usize,
+    /// Share of messages that are lost.
+    pub loss: f64,
+    /// Share of messages that arrive twice.
+    pub duplication: f64,
+    /// Share of messages that others overtake, by up to `LATE_MS_MAX`.
+    pub late: f64,
+    /// How often the network is cut in two for a while: wholly, in one direction, or on and off.
+    pub partitions: u32,
+    /// How far the clocks of nodes may be ahead of the slowest one, in milliseconds; drawn anew at
+    /// each start of a node.
+    pub skew_ms: u64,
+    /// How much faster a node's clock may be than the slowest one, in millionths.
+    pub drift_ppm: u64,
+}
+
+/// What disks and processes suffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskFaults {
+    /// How long a sync takes, in microseconds.
+    pub sync_us: u64,
+    /// Whether syncs do nothing, although they say that they did. No run can hold then.
+    pub forgets_syncs: bool,
+    /// How often an honest node dies and is started again.
+    pub crashes: u32,
+    /// How often the disk of a node is full for a while.
+    pub full: u32,
+    /// How often the disk of a node is slow for a while.
+    pub slow: u32,
+    /// Blocks after which a node compacts its log and, every other time, makes a checkpoint.
+    pub tidy_blocks: u64,
+}
+
+impl Scenario {
+    /// Four honest validators in one data centre, fast disks, no faults.
+    #[must_use]
+    pub fn calm(seed: u64) -> Self {
+        Self {
+            seed,
+            weights: vec![1; 4],
+            byzantine: 0,
+            network: NetworkFaults {
+                regions: 1,
+                loss: 0.0,
+                duplication: 0.0,
+                late: 0.0,
+                partitions: 0,
+                skew_ms: 0,
+                drift_ppm: 0,
+            },
+            disks: DiskFaults { sync_us: 200, forgets_syncs: false, crashes: 0, full: 0, slow: 0, tidy_blocks: 3 },
+            epoch_blocks: 3,
+            payments: 40,
+            double_spends: 0,
+            chain_max: 0,
+            faulty_ms: 4_000,
+            settle_ms: 20_000,
+        }
+    }
+
+    /// A scenario whose parameters are drawn from its seed: four to seven validators, often of
+    /// unequal weight, some that lie, faults of every kind.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        let pick = |salt: u64, range: u64| mix(seed, salt) % range;
+        let small = |salt: u64, range: u64| u32::try_from(pick(salt, range)).unwrap_or_default();
+        let count = 4 + pick(1, 4);
+        let weights: Vec<u64> = match pick(10, 2) {
+            0 => (0..count).map(|_| 1).collect(),
+            _ => (0..count).map(|index| 1 + pick(100 + index, 4)).collect(),
+        };
+        let most = liars_max(&weights);
+        Self {
+            seed,
+            byzantine: usize::try_from(pick(2, 2)).unwrap_or_default() * most,
+            weights,
+            network: NetworkFaults {
+                regions: one_of([1, 2, 4, 10], pick(3, 4)),
+                loss: one_of([0.0, 0.01, 0.05, 0.15], pick(4, 4)),
+                duplication: one_of([0.0, 0.02, 0.2], pick(7, 3)),
+                late: one_of([0.0, 0.02, 0.1], pick(11, 3)),
+                partitions: small(5, 4),
+                skew_ms: one_of([0, 50, 1_500], pick(8, 3)),
+                drift_ppm: one_of([0, 50, 2_000], pick(12, 3)),
+            },
+            disks: DiskFaults {
+                sync_us: one_of([0, 200, 1_000, 6_000], pick(13, 4)),
+                forgets_syncs: false,
+                crashes: small(6, 6),
+                full: small(14, 2),
+                slow: small(15, 3),
+                tidy_blocks: 1 + pick(9, 4),
+            },
+            epoch_blocks: 2 + pick(16, 5),
+            payments: 32,
+            double_spends: 6,
+            chain_max: 4,
+            faulty_ms: 8_000,
+            settle_ms: 60_000,
+        }
+    }
+
+    /// Number of validators that do not lie: the first ones.
+    #[must_use]
+    pub const fn honest(&self) -> usize {
+        self.weights.len().saturating_sub(self.byzantine)
+    }
+}
+
+/// How many of the last validators together have less than a third of the weight.
+fn liars_max(weights: &[u64]) -> usize {
+    let total: u64 = weights.iter().sum();
+    let weight_of = |count: usize| weights.iter().rev().take(count).sum::<u64>();
+    (0..weights.len()).take_while(|count| weight_of(*count) * 3 < total).last().unwrap_or_default()
+}
+
+/// The choice at `index`; the last one beyond them.
+fn one_of<T: Copy + Default, const N: usize>(choices: [T; N], index: u64) -> T {
+    let at = usize::try_from(index).unwrap_or(usize::MAX);
+    choices.get(at).or(choices.last()).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn liars_have_less_than_a_third_of_the_weight() {
+        assert_eq!(liars_max(&[1; 4]), 1);
+        assert_eq!(liars_max(&[1; 6]), 1);
+        assert_eq!(liars_max(&[1; 7]), 2);
+        assert_eq!(liars_max(&[1, 1, 1, 2]), 0);
+        assert_eq!(liars_max(&[4, 4, 4, 1, 1, 1]), 3);
+        for seed in 0..500 {
+            let scenario = Scenario::from_seed(seed);
+            let lying: u64 = scenario.weights.iter().skip(scenario.honest()).sum();
+            assert!(lying * 3 < scenario.weights.iter().sum(), "{scenario:?}");
+        }
+    }
+}
