@@ -18,7 +18,6 @@ use crate::wire::{StatusRequest, Vote};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashSet;
 
 /// Most different seals kept of one validator, besides those that a proposal names. An honest one makes one.
 const SEALS_PER_VALIDATOR_MAX: usize = 2;
@@ -31,7 +30,7 @@ const SEAL_ASKED_MAX: usize = 8;
 type SealId = (ValidatorIndex, Hash);
 
 /// Seals of the current epoch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sealing {
     /// The own one: from it on this node casts no Prepare and no Commit vote in the epoch (E-4).
     own: Option<Arc<Seal>>,
@@ -39,7 +38,7 @@ pub(super) struct Sealing {
     /// Those whose transactions all are certified here or in a block since sealing began.
     usable: BTreeSet<SealId>,
     /// Transactions in blocks since sealing began.
-    in_blocks: HashSet<Txid>,
+    in_blocks: BTreeSet<Txid>,
     /// Seals that a proposal names and that are not here.
     wanted: BTreeSet<SealId>,
     /// Whether something came that may make another seal usable.

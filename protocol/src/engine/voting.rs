@@ -38,7 +38,7 @@ const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
 const VALIDATORS_PER_VOTE_INTERVAL_MS: u64 = 10;
 
 /// Everything about finality votes of the current epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Voting {
     tallies: ByTxid<Tally>,
     /// Transactions with votes but without a body, oldest first.
