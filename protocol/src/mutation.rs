@@ -33,11 +33,29 @@ pub enum Mutation {
     DecideWithoutQuorum,
     /// a proof of prevotes counts, whatever their weight.
     ProofWithoutQuorum,
+    /// F-1: inputs that are locked to another transaction do not keep from voting.
+    VoteAgainstLock,
+    /// D-1, D-12: locks are not recorded.
+    LockNotDurable,
+    /// F-3, E-2: votes of other epochs count.
+    OtherEpochsCount,
+    /// F-3: a voter counts as often as it votes.
+    VoterCountsTwice,
+    /// F-4: any vote takes effect as if it completed a certificate.
+    CommitWithoutCertificate,
+    /// B-11: locks may take the place of certificates in every round.
+    UncertifiedInLaterRounds,
+    /// E-4: Prepare and Commit votes go on after the seal.
+    VoteAfterSeal,
+    /// E-4: the seal leaves out one transaction.
+    SealOmitsCommit,
+    /// E-5: any seal closes the epoch.
+    ClosedWithoutQuorum,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::QuorumOfTwoThirds,
         Self::RoundVoteCountsTwice,
         Self::PrevoteAgainstLock,
@@ -50,6 +68,15 @@ impl Mutation {
         Self::VotesForgottenOnRestart,
         Self::DecideWithoutQuorum,
         Self::ProofWithoutQuorum,
+        Self::VoteAgainstLock,
+        Self::LockNotDurable,
+        Self::OtherEpochsCount,
+        Self::VoterCountsTwice,
+        Self::CommitWithoutCertificate,
+        Self::UncertifiedInLaterRounds,
+        Self::VoteAfterSeal,
+        Self::SealOmitsCommit,
+        Self::ClosedWithoutQuorum,
     ];
 }
 

@@ -5,6 +5,7 @@ use crate::codec::{Decode, Encode};
 use crate::finality::seal_check;
 use crate::hash::{Domain, GenesisHash, Hash, hash_of};
 use crate::keys::{Signature, SignatureCheck, verify};
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{Epoch, Validator, ValidatorIndex, ValidatorSet, Weight};
 use alloc::vec::Vec;
 
@@ -58,7 +59,7 @@ impl Closing {
             |seal: &SealSignature| validators.at(seal.validator).ok_or(CommitError::NotValidator(seal.validator));
         let members: Vec<_> = self.seals.iter().map(member).collect::<Result<_, _>>()?;
         let found = Weight(members.iter().fold(0_u64, |sum, member| sum.saturating_add(member.weight.0)));
-        if validators.is_quorum(found) {
+        if validators.is_quorum(found) || is_broken(Mutation::ClosedWithoutQuorum) {
             Ok(members)
         } else {
             Err(CommitError::NoQuorum { found, needed: validators.quorum() })

@@ -23,7 +23,7 @@ const ORPHANS_MAX: usize = 1_024;
 const ORPHAN_MS_MAX: u64 = 30_000;
 
 /// Transactions that wait for an input that this node does not know (P-2).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Orphans {
     waiting: ByTxid<(Verified<Transaction>, Time)>,
     by_parent: BTreeMap<Txid, BTreeSet<Txid>>,

@@ -13,7 +13,7 @@ const HELD_TXIDS_MAX: usize = 16_384;
 /// When a held query must be answered, and its number.
 type Key = (Time, u64);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct HeldQuery {
     tag: ReplyTag,
     query: Query,
@@ -22,7 +22,7 @@ struct HeldQuery {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     queries: BTreeMap<Key, HeldQuery>,
     /// The queries that lack a transaction.

@@ -10,6 +10,7 @@ use crate::bounds::{BLOCK_TRANSACTIONS_MAX, REQUEST_CERTIFICATES_MAX};
 use crate::hash::Txid;
 use crate::keys::{PublicKey, Signature, SignatureCheck};
 use crate::ledger::{Unavailable, apply_block};
+use crate::mutation::{Mutation, is_broken};
 use crate::transaction::Transaction;
 use crate::validator::Round;
 use alloc::collections::BTreeSet;
@@ -148,7 +149,8 @@ impl<L: Ledger> Engine<L> {
         let uncertified: Vec<Txid> =
             proposal.block.txids.iter().filter(|txid| !self.has_certificate(txid)).copied().collect();
         let free = |txid: &Txid| self.body(txid).is_some_and(|body| self.locked_rival(&body, txid).is_none());
-        if proposal.round == Round(0) && !self.is_sealing() && uncertified.iter().all(free) {
+        let first = proposal.round == Round(0) || is_broken(Mutation::UncertifiedInLaterRounds);
+        if first && !self.is_sealing() && uncertified.iter().all(free) {
             return Acceptance::Now(uncertified);
         }
         if uncertified.is_empty() { Acceptance::Now(uncertified) } else { Acceptance::Lacks(uncertified) }

@@ -50,7 +50,7 @@ const RECENT_SPENDS_MAX: usize = 65_536;
 const RECENT_TRANSACTIONS_MAX: usize = 65_536;
 
 /// Who this node is and what it was told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Identity {
     genesis: GenesisHash,
     params: Params,
@@ -62,7 +62,7 @@ struct Identity {
 }
 
 /// The chain's tip and the UTXO set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Chain<L> {
     state: ChainState,
     /// Precommits of the tip, growing while they arrive; the next block carries them (B-6).
@@ -73,7 +73,7 @@ struct Chain<L> {
 }
 
 /// Everything that one node has to decide with. See the module's documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine<L> {
     identity: Identity,
     chain: Chain<L>,

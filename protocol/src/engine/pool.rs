@@ -80,7 +80,7 @@ pub(super) fn rate_milli(fee: Amount, bytes: usize) -> u64 {
 }
 
 /// All transactions that are not yet in a block.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     entries: BTreeMap<Txid, Entry>,
     order: BTreeMap<u64, Txid>,
@@ -289,7 +289,7 @@ impl Pool {
 }
 
 /// A bounded memory of the latest values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Recent<K, V> {
     values: BTreeMap<K, V>,
     order: alloc::collections::VecDeque<K>,

@@ -45,7 +45,7 @@ pub(super) enum Purpose {
     Status,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Want {
     from: From,
     at: Time,
@@ -53,7 +53,7 @@ struct Want {
 }
 
 /// Requests on the way, and what is still to be asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
     next: u64,
     pending: BTreeMap<RequestId, Purpose>,

@@ -17,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Own part in the agreement on the height in progress, from the journal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RestoredRounds {
     pub votes: Vec<BlockVote>,
     pub proposals: Vec<Arc<Proposal>>,

@@ -34,7 +34,7 @@ pub(super) struct Candidate {
 }
 
 /// Agreement on the height after the tip.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rounds {
     pub agreement: Agreement,
     height: Height,
@@ -63,7 +63,7 @@ pub(super) struct Rounds {
 }
 
 /// What arrived for the height after the one in progress.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ahead {
     pub votes: BTreeMap<(Epoch, Round, BlockPhase, ValidatorIndex), BlockVote>,
     pub proposals: BTreeMap<(Epoch, Round), Proposal>,

@@ -44,7 +44,7 @@ const PATIENCE_MAX: u32 = 5;
 /// census has no sampling error; the others only let preferences settle.
 const CENSUS_BETA: u32 = 3;
 /// What the answers to one poll say about one transaction, in votes (slots, or weight).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ballot {
     yes: u64,
     /// For conflicting transactions that this node has.
@@ -52,7 +52,7 @@ struct Ballot {
     settled: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Poll {
     query: Arc<Query>,
     ballots: Vec<Ballot>,
@@ -67,7 +67,7 @@ struct Poll {
 }
 
 /// All polls on the way, and what is to be polled when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sampling {
     polls: BTreeMap<u64, Poll>,
     by_request: BTreeMap<RequestId, u64>,

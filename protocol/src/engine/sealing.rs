@@ -13,12 +13,12 @@ use crate::finality::Seal;
 use crate::hash::{Hash, Txid};
 use crate::keys::{PublicKey, Signature, SignatureCheck};
 use crate::ledger::{Unavailable, lists_of};
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{ValidatorIndex, Weight};
 use crate::wire::{StatusRequest, Vote};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashSet;
 
 /// Most different seals kept of one validator, besides those that a proposal names. An honest one makes one.
 const SEALS_PER_VALIDATOR_MAX: usize = 2;
@@ -31,7 +31,7 @@ const SEAL_ASKED_MAX: usize = 8;
 type SealId = (ValidatorIndex, Hash);
 
 /// Seals of the current epoch.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sealing {
     /// The own one: from it on this node casts no Prepare and no Commit vote in the epoch (E-4).
     own: Option<Arc<Seal>>,
@@ -39,7 +39,7 @@ pub(super) struct Sealing {
     /// Those whose transactions all are certified here or in a block since sealing began.
     usable: BTreeSet<SealId>,
     /// Transactions in blocks since sealing began.
-    in_blocks: HashSet<Txid>,
+    in_blocks: BTreeSet<Txid>,
     /// Seals that a proposal names and that are not here.
     wanted: BTreeSet<SealId>,
     /// Whether something came that may make another seal usable.
@@ -94,7 +94,7 @@ impl<L: Ledger> Engine<L> {
 
     /// Whether this node may cast Prepare and Commit votes now.
     pub(super) fn may_vote(&self) -> bool {
-        !self.is_sealing() && self.voting_key().is_some()
+        (!self.is_sealing() || is_broken(Mutation::VoteAfterSeal)) && self.voting_key().is_some()
     }
 
     /// Seals the epoch when its time has come (E-4): durably, once, with everything it voted Commit for.
@@ -102,12 +102,15 @@ impl<L: Ledger> Engine<L> {
         if !self.is_sealing() {
             return;
         }
-        self.voting.clear_queues();
+        if !is_broken(Mutation::VoteAfterSeal) {
+            self.voting.clear_queues();
+        }
         if self.sealing.own.is_some() {
             return;
         }
         let Some((key, index)) = self.voting_key().zip(self.own_index()) else { return };
-        let txids = self.voting.own_commits().iter().copied().collect();
+        let omitted = usize::from(is_broken(Mutation::SealOmitsCommit));
+        let txids = self.voting.own_commits().iter().skip(omitted).copied().collect();
         let seal = Arc::new(Seal::sign(self.chain.state.epoch, txids, key, &self.identity.genesis));
         cx.record(Record::Sealed(Arc::clone(&seal)));
         cx.effect(Effect::PublishVote(Vote::Seal(seal.as_ref().clone())));
@@ -179,7 +182,8 @@ impl<L: Ledger> Engine<L> {
     fn is_quorum_usable(&self) -> bool {
         let members: BTreeSet<ValidatorIndex> = self.sealing.usable.iter().map(|(index, _)| *index).collect();
         let weights = members.into_iter().filter_map(|index| self.validators().at(index)).map(|member| member.weight.0);
-        self.validators().is_quorum(Weight(weights.fold(0, u64::saturating_add)))
+        let weight = weights.fold(0, u64::saturating_add);
+        self.validators().is_quorum(Weight(weight)) || (weight > 0 && is_broken(Mutation::ClosedWithoutQuorum))
     }
 
     /// The seals that a proposal of this node may name, in order of the validators.

@@ -22,7 +22,7 @@ const HINT_GRACE_MS: u64 = 250;
 const SYNC_TIMEOUT_MS: u64 = 10_000;
 
 /// What is known of the heights of others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sync {
     /// Highest height that a peer claims to have.
     best_seen: Height,

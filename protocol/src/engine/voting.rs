@@ -8,6 +8,7 @@ use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::Unavailable;
+use crate::mutation::{Mutation, is_broken};
 use crate::transaction::{OutPoint, Transaction};
 use crate::validator::{ValidatorIndex, Weight};
 use crate::wire::Vote;
@@ -38,7 +39,7 @@ const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
 const VALIDATORS_PER_VOTE_INTERVAL_MS: u64 = 10;
 
 /// Everything about finality votes of the current epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Voting {
     tallies: ByTxid<Tally>,
     /// Transactions with votes but without a body, oldest first.
@@ -171,6 +172,9 @@ impl Voting {
 impl<L: Ledger> Engine<L> {
     /// What an input of `transaction` is locked to, if to another transaction (F-1).
     pub(super) fn locked_rival(&self, transaction: &Transaction, txid: &Txid) -> Option<Txid> {
+        if is_broken(Mutation::VoteAgainstLock) {
+            return None;
+        }
         let locks = self.voting.locks();
         transaction.body.inputs.iter().find_map(|input| locks.get(input).filter(|other| *other != txid).copied())
     }
@@ -192,7 +196,7 @@ impl<L: Ledger> Engine<L> {
         }
         // What is locked is what this node prefers and says so (S-10), whoever asked for the lock.
         self.pool.prefer(txid);
-        if !fresh.is_empty() {
+        if !fresh.is_empty() && !is_broken(Mutation::LockNotDurable) {
             cx.record(Record::Locked { epoch: self.chain.state.epoch, locks: fresh });
         }
         true
@@ -339,7 +343,7 @@ impl<L: Ledger> Engine<L> {
         }
         let Some(validators) = self.set_of(batch.epoch) else { return Ok(()) };
         let Some(voter) = validators.index_of(&batch.voter) else { return Ok(()) };
-        if batch.epoch != self.chain.state.epoch {
+        if batch.epoch != self.chain.state.epoch && !is_broken(Mutation::OtherEpochsCount) {
             self.voting.keep_ahead(batch);
             return Ok(());
         }
@@ -401,7 +405,9 @@ impl<L: Ledger> Engine<L> {
                 }
             };
             counted |= certified != Certified::Ignored;
-            if certified == Certified::Now {
+            if certified == Certified::Now
+                || (certified == Certified::No && is_broken(Mutation::CommitWithoutCertificate))
+            {
                 self.on_certified(txid, batch.phase, cx)?;
             }
         }

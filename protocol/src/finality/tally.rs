@@ -2,6 +2,7 @@
 
 use super::{Certificate, Phase, VoteBatch};
 use crate::hash::Txid;
+use crate::mutation::{Mutation, is_broken};
 use crate::validator::{Epoch, ValidatorIndex, ValidatorSet, Weight};
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -51,8 +52,11 @@ impl Tally {
         let Some(member) = validators.at(voter).filter(|member| member.key == batch.voter) else {
             return Certified::Ignored;
         };
-        let Entry::Vacant(place) = tally.votes.entry(voter) else { return Certified::Ignored };
-        place.insert(Arc::clone(batch));
+        match tally.votes.entry(voter) {
+            Entry::Vacant(place) => drop(place.insert(Arc::clone(batch))),
+            Entry::Occupied(_) if is_broken(Mutation::VoterCountsTwice) => {}
+            Entry::Occupied(_) => return Certified::Ignored,
+        }
         let before = validators.is_quorum(tally.weight);
         tally.weight = Weight(tally.weight.0.saturating_add(member.weight.0));
         if !before && validators.is_quorum(tally.weight) { Certified::Now } else { Certified::No }

@@ -8,4 +8,5 @@
 
 pub mod agreement;
 pub mod check;
+pub mod paying;
 pub mod product;

@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::check::{Limits, Outcome, check, walk};
+use timecoin_model::paying::{self, Paying};
 
 /// Visits every state of small networks of TimeCoin's state machines.
 #[derive(Debug, Parser)]
@@ -40,6 +41,24 @@ enum What {
         #[arg(long)]
         noise: bool,
     },
+    /// Payments and the end of an epoch: three honest validators and a faulty one.
+    Payments {
+        /// The highest block that is agreed on; 2 end the first epoch.
+        #[arg(long, default_value_t = 0)]
+        blocks: u64,
+        /// The highest round of a height.
+        #[arg(long, default_value_t = 0)]
+        rounds: u32,
+        /// Crashes in all.
+        #[arg(long, default_value_t = 0)]
+        crashes: u8,
+        /// Votes come again, and of other epochs.
+        #[arg(long)]
+        noise: bool,
+        /// Walk at random from this seed in place of visiting all.
+        #[arg(long)]
+        walk: Option<u64>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -49,6 +68,13 @@ fn main() -> ExitCode {
         What::Agreement { rounds, crashes, byzantine_turn, weights, noise } => {
             let Ok(weights) = weights.try_into() else { return ExitCode::FAILURE };
             check(Agreeing::new(Bounds { weights, byzantine_turn, rounds, crashes, noise }), limits)
+        }
+        What::Payments { blocks, rounds, crashes, noise, walk: seed } => {
+            let paying = Paying::new(paying::Bounds { blocks, rounds, crashes, noise });
+            match seed {
+                Some(seed) => walk(paying, seed, limits),
+                None => check(paying, limits),
+            }
         }
     };
     print!("{outcome}");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
 use timecoin_model::check::{Limits, Outcome, check, walk};
+use timecoin_model::paying::{self, Paying};
 use timecoin_protocol::mutation::Mutation;
 
 /// A broken rule that is not found in this time is not found.
@@ -18,6 +19,10 @@ const TWO_ROUNDS: Bounds = Bounds { byzantine_turn: 3, rounds: 1, ..ONE_ROUND };
 /// The faulty validator has exactly a third of the weight.
 const A_THIRD: Bounds = Bounds { weights: [2, 1, 1, 2], ..ONE_ROUND };
 
+const PAYMENTS: paying::Bounds = paying::Bounds { blocks: 0, rounds: 0, crashes: 0, noise: false };
+const NOISY: paying::Bounds = paying::Bounds { noise: true, ..PAYMENTS };
+const EPOCH: paying::Bounds = paying::Bounds { blocks: 2, ..PAYMENTS };
+
 /// How a broken rule is looked for.
 #[derive(Clone, Copy)]
 enum Look {
@@ -25,6 +30,10 @@ enum Look {
     Everywhere(Bounds),
     /// On random walks.
     Walking(Bounds),
+    /// At every state of the payment model, breadth first.
+    Paying(paying::Bounds),
+    /// On random walks through it.
+    PayingAtRandom(paying::Bounds),
 }
 
 impl Look {
@@ -32,6 +41,8 @@ impl Look {
         match self {
             Self::Everywhere(bounds) => check(Agreeing::new(bounds), LIMITS),
             Self::Walking(bounds) => walk(Agreeing::new(bounds), SEED, LIMITS),
+            Self::Paying(bounds) => check(Paying::new(bounds), LIMITS),
+            Self::PayingAtRandom(bounds) => walk(Paying::new(bounds), SEED, LIMITS),
         }
     }
 
@@ -39,6 +50,8 @@ impl Look {
         match self {
             Self::Everywhere(_) => "`model agreement`",
             Self::Walking(_) => "`model agreement`, random walk",
+            Self::Paying(_) => "`model payments`",
+            Self::PayingAtRandom(_) => "`model payments`, random walk",
         }
     }
 }
@@ -58,6 +71,17 @@ const fn look(mutation: Mutation) -> (&'static str, Look) {
         Mutation::LocksForgottenOnRestart => ("R-9", Look::Everywhere(Bounds { crashes: 1, ..ONE_ROUND })),
         Mutation::VotesForgottenOnRestart => ("R-9", Look::Everywhere(Bounds { crashes: 1, ..ONE_ROUND })),
         Mutation::DecideWithoutQuorum => ("R-10", Look::Everywhere(ONE_ROUND)),
+        Mutation::VoteAgainstLock => ("F-1", Look::PayingAtRandom(PAYMENTS)),
+        Mutation::LockNotDurable => ("D-1", Look::Paying(PAYMENTS)),
+        Mutation::OtherEpochsCount => ("F-3", Look::PayingAtRandom(NOISY)),
+        Mutation::VoterCountsTwice => ("F-3", Look::PayingAtRandom(NOISY)),
+        Mutation::CommitWithoutCertificate => ("F-4", Look::PayingAtRandom(NOISY)),
+        Mutation::UncertifiedInLaterRounds => {
+            ("B-11", Look::PayingAtRandom(paying::Bounds { blocks: 1, rounds: 1, ..PAYMENTS }))
+        }
+        Mutation::VoteAfterSeal => ("E-4", Look::PayingAtRandom(EPOCH)),
+        Mutation::SealOmitsCommit => ("E-4", Look::PayingAtRandom(EPOCH)),
+        Mutation::ClosedWithoutQuorum => ("E-5", Look::PayingAtRandom(EPOCH)),
         Mutation::ProofWithoutQuorum => ("R-16", Look::Walking(Bounds { byzantine_turn: 1, rounds: 1, ..ONE_ROUND })),
     }
 }

@@ -1,0 +1,84 @@
+//! Payments and the end of an epoch (F, B-11, E): the engines of three honest validators, one that votes for everything,
+//! two payments that exclude each other, messages lost and out of order, polls that go as the checker
+//! likes, and a crash.
+
+mod local;
+mod moves;
+mod properties;
+mod setting;
+
+pub use local::{About, Local, Message, Misdeed};
+pub use setting::{Memory, SETTING, Setting};
+
+use crate::product::{Host, Product};
+use setting::VALIDATORS;
+use stateright::Property;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use timecoin_protocol::validator::{Height, Round};
+
+/// What is checked: how much can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The highest block that is agreed on; without blocks, time stands still.
+    pub blocks: u64,
+    /// The highest round of a height.
+    pub rounds: u32,
+    /// Crashes in all.
+    pub crashes: u8,
+    /// Whether votes come again, for other epochs, and before they could matter: none of this may change anything.
+    pub noise: bool,
+}
+
+/// Four validators within bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Paying {
+    bounds: Bounds,
+    /// The faulty validator.
+    byzantine: usize,
+}
+
+impl Paying {
+    /// Four validators; the faulty one proposes in round 1 of the first height, if that is within the bounds, else not
+    /// at all within two blocks.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        let byzantine = SETTING.engine(0).ok().and_then(|engine| {
+            let turn = if bounds.rounds > 0 { 1 } else { 3 };
+            let first = engine.validators().proposer(Height(1), Round(turn))?.key;
+            engine.validators().index_of(&first)
+        });
+        Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from) }
+    }
+
+    /// The faulty validator.
+    #[must_use]
+    pub const fn byzantine(&self) -> usize {
+        self.byzantine
+    }
+}
+
+impl Host for Paying {
+    type Local = Local;
+    type Message = Message;
+
+    fn first(&self) -> Vec<Local> {
+        (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok()).collect()
+    }
+
+    fn said<'a>(&self, local: &'a Local) -> &'a BTreeSet<Message> {
+        &local.said
+    }
+
+    fn moves(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
+        moves::moves(self, local, heard)
+    }
+
+    fn is_within(&self, locals: &[Arc<Local>]) -> bool {
+        locals.iter().map(|local| local.crashes).sum::<u8>() <= self.bounds.crashes
+    }
+
+    fn properties() -> Vec<Property<Product<Self>>> {
+        properties::all()
+    }
+}
