@@ -41,7 +41,7 @@ fn options(dir: &Path, cookie: bool) -> NodeOptions {
 }
 
 async fn start(options: NodeOptions) -> Node {
-    tokio::time::timeout(PATIENCE, Node::start(options)).await.expect("the node starts in time").unwrap()
+    tokio::time::timeout(PATIENCE, Box::pin(Node::start(options))).await.expect("the node starts in time").unwrap()
 }
 
 fn payment(genesis: &Genesis) -> Transaction {
@@ -66,7 +66,7 @@ async fn a_payment_sent_over_rpc_becomes_final_and_then_part_of_a_block() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(dir.path(), false);
     let genesis = Arc::clone(&options.genesis);
-    let node = start(options).await;
+    let node = Box::pin(start(options)).await;
     let rpc = node.rpc.unwrap();
     let paid = payment(&genesis);
     let bytes = hex::encode(encode(&paid));
@@ -95,7 +95,7 @@ async fn a_payment_sent_over_rpc_becomes_final_and_then_part_of_a_block() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stopped_leaves_no_cookie_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let node = start(options(dir.path(), true)).await;
+    let node = Box::pin(start(options(dir.path(), true))).await;
     let cookie = dir.path().join("cookie");
     assert!(cookie.exists());
     assert!(node.stop(PATIENCE).await);
@@ -105,7 +105,7 @@ async fn a_node_that_stopped_leaves_no_cookie_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_over_rpc_reaches_whoever_runs_the_node() {
     let dir = tempfile::tempdir().unwrap();
-    let node = start(options(dir.path(), false)).await;
+    let node = Box::pin(start(options(dir.path(), false))).await;
     assert_eq!(call(&node.rpc.unwrap(), "stop", json!([])).await, Ok(json!("timed stopping")));
     tokio::time::timeout(PATIENCE, node.stop_requested()).await.unwrap();
     assert!(node.stop(PATIENCE).await);

@@ -205,7 +205,8 @@ fn what_sampling_gives_up_is_left_to_blocks() {
 fn who_does_not_answer_three_times_is_not_asked_for_two_seconds_but_no_more_than_a_third() {
     let mut node = Node::new(0);
     node.gossip(&[payment(1, "")]);
-    node.pass_ms(700);
+    // Three polls that nobody answers: each waits twice as long as the one before.
+    node.pass_ms(900);
     let asked = polls(&node.gossip(&[payment(2, "")]));
     assert_eq!(asked, 2, "one of the three; two would be half of the weight");
     assert!(polls(&node.pass_ms(2_500)) > 0);

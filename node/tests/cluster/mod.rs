@@ -154,7 +154,7 @@ impl Cluster {
     }
 
     async fn restart_through(&mut self, index: usize, bootstrap: Vec<Multiaddr>) {
-        let start = async || Node::start(self.options(index, bootstrap.clone())).await;
+        let start = async || Box::pin(Node::start(self.options(index, bootstrap.clone()))).await;
         let node = within("the directory to be free", async || match start().await {
             Ok(node) => Some(node),
             Err(StartError::Store(StoreError::InUse { .. })) => None,

@@ -80,8 +80,10 @@ impl SimArgs {
         let failed: Vec<u64> = outcome.violations.iter().map(|violation| violation.seed).collect();
         if let Some(path) = &self.scale.json {
             let mut figures = outcome.report.json();
-            figures["violations"] = serde_json::json!(failed);
-            figures["seconds"] = serde_json::json!(seconds);
+            if let Some(fields) = figures.as_object_mut() {
+                fields.insert("violations".to_owned(), serde_json::json!(failed));
+                fields.insert("seconds".to_owned(), serde_json::json!(seconds));
+            }
             if path == Path::new("-") {
                 line(&figures.to_string());
                 return Ok(());

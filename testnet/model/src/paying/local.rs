@@ -321,12 +321,12 @@ impl Local {
     /// Every certificate that it would show proves what it says (F-5).
     fn check_certificates(&mut self) {
         let genesis = SETTING.genesis.hash();
-        let certificates = SETTING.payments.iter().filter_map(|payment| self.engine.certificate(&payment.txid()));
+        let mut certificates = SETTING.payments.iter().filter_map(|payment| self.engine.certificate(&payment.txid()));
         let wrong = |certificate: timecoin_protocol::finality::Certificate| {
             certificate.epoch != self.engine.chain_state().epoch
                 || certificate.verify(self.engine.validators(), &genesis).is_err()
         };
-        if certificates.map(wrong).any(|wrong| wrong) {
+        if certificates.any(wrong) {
             self.misdeeds.insert(Misdeed::WrongCertificate);
         }
     }

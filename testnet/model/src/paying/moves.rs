@@ -158,8 +158,11 @@ fn byzantine_vote(paying: &Paying, epoch: u64, phase: Phase, payment: usize) -> 
     Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)))
 }
 
+/// Takes a move: what it is called, and what it does.
+type Step<'a> = &'a mut dyn FnMut(String, &dyn Fn(&mut Local));
+
 /// The next height may begin, and timeouts run out.
-fn time_moves(paying: &Paying, local: &Local, step: &mut dyn FnMut(String, &dyn Fn(&mut Local))) {
+fn time_moves(paying: &Paying, local: &Local, step: Step<'_>) {
     let begins = Time(local.engine.chain_state().time_ms * 1_000).plus_ms(BLOCK_INTERVAL_MS);
     if local.now < begins {
         step("the next height begins".to_owned(), &|next| {

@@ -31,7 +31,7 @@ impl Liar<'_> {
 
     /// Whether it has never heard of a payment.
     pub fn censors(&self, txid: &Txid) -> bool {
-        self.habits.censors && txid.0[0] % 2 == 0
+        self.habits.censors && txid.0[0].is_multiple_of(2)
     }
 
     /// Votes for every side of a double spend, in both phases.

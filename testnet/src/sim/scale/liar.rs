@@ -51,7 +51,7 @@ impl Liar {
     pub fn answer(&self, query: &Query) -> Answer {
         let lie = |txid: &Txid| match self.rivals.get(txid) {
             Some(rival) => Opinion::Other(*rival),
-            None if txid.0[0] % 2 == 0 => Opinion::Invalid,
+            None if txid.0[0].is_multiple_of(2) => Opinion::Invalid,
             None => Opinion::Other(Txid(txid.0.map(|byte| !byte))),
         };
         Answer { opinions: query.txids.iter().map(lie).collect() }

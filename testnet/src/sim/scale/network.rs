@@ -142,7 +142,7 @@ impl Network {
         let Some(reach) = self.meshes[&topic].reach(from) else { return };
         match &gossip {
             Gossip::Payments(payments) => {
-                let bytes: usize = payments.iter().map(|payment| encoded_len(payment)).sum();
+                let bytes: usize = payments.iter().map(encoded_len).sum();
                 self.traffic.gossip(Kind::Payments, topic, bytes as u64 + 1, reach.copies);
             }
             Gossip::Vote(Vote::Finality(batch)) => {

@@ -161,7 +161,7 @@ impl World {
                 self.happen(happening);
             }
         }
-        if self.now_ms % HEARTBEAT_MS == 0 {
+        if self.now_ms.is_multiple_of(HEARTBEAT_MS) {
             self.network.heartbeat();
         }
         let now = self.now();
