@@ -140,9 +140,8 @@ impl RoundLog {
 
     /// Keeps the first proof that is a quorum.
     pub(super) fn prove(&mut self, block: BlockHash, voters: BTreeSet<ValidatorIndex>, validators: &ValidatorSet) {
-        let weights = voters.iter().filter_map(|voter| validators.at(*voter)).map(|member| member.weight.0);
-        let weight = weights.fold(0_u64, u64::saturating_add);
-        if self.proof.is_none() && (validators.is_quorum(Weight(weight)) || is_broken(Mutation::ProofWithoutQuorum)) {
+        let weight = validators.weight_at(voters.iter().copied());
+        if self.proof.is_none() && (validators.is_quorum(weight) || is_broken(Mutation::ProofWithoutQuorum)) {
             self.proof = Some(Proof { block, voters });
         }
     }

@@ -1,12 +1,13 @@
 //! What closes an epoch, as a header commits to it (`SPEC.md` E-5).
 
 use super::CommitError;
+use super::commit::{members_at, require_quorum};
 use crate::codec::{Decode, Encode};
 use crate::finality::seal_check;
 use crate::hash::{Domain, GenesisHash, Hash, hash_of};
 use crate::keys::{Signature, SignatureCheck, verify};
 use crate::mutation::{Mutation, is_broken};
-use crate::validator::{Epoch, Validator, ValidatorIndex, ValidatorSet, Weight};
+use crate::validator::{Epoch, Validator, ValidatorIndex, ValidatorSet};
 use alloc::vec::Vec;
 
 /// One seal of a closing block: the hash of its list stands for its transactions.
@@ -52,18 +53,12 @@ impl Closing {
     /// # Errors
     /// [`CommitError`] names the first defect.
     pub fn check_members<'a>(&self, validators: &'a ValidatorSet) -> Result<Vec<&'a Validator>, CommitError> {
-        if !self.seals.is_sorted_by(|a, b| a.validator < b.validator) {
-            return Err(CommitError::Order);
+        let positions = self.seals.iter().map(|seal| seal.validator);
+        let members = members_at(validators, positions.clone())?;
+        if !is_broken(Mutation::ClosedWithoutQuorum) {
+            require_quorum(validators, positions)?;
         }
-        let member =
-            |seal: &SealSignature| validators.at(seal.validator).ok_or(CommitError::NotValidator(seal.validator));
-        let members: Vec<_> = self.seals.iter().map(member).collect::<Result<_, _>>()?;
-        let found = Weight(members.iter().fold(0_u64, |sum, member| sum.saturating_add(member.weight.0)));
-        if validators.is_quorum(found) || is_broken(Mutation::ClosedWithoutQuorum) {
-            Ok(members)
-        } else {
-            Err(CommitError::NoQuorum { found, needed: validators.quorum() })
-        }
+        Ok(members)
     }
 
     /// Checks everything but the lists, except the signatures that `known` vouches for. An ordinary block has nothing to check.

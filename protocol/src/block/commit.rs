@@ -100,19 +100,31 @@ impl Commit {
     /// Who precommitted, in order. What costs little is checked here, before any signature, so
     /// that a worthless commit is refused at once.
     fn members<'a>(&self, validators: &'a ValidatorSet) -> Result<Vec<&'a Validator>, CommitError> {
-        if !self.signatures.is_sorted_by(|a, b| a.validator < b.validator) {
-            return Err(CommitError::Order);
-        }
-        let member =
-            |entry: &CommitSignature| validators.at(entry.validator).ok_or(CommitError::NotValidator(entry.validator));
-        let members: Vec<_> = self.signatures.iter().map(member).collect::<Result<_, _>>()?;
-        let weight = members.iter().fold(0_u64, |sum, member| sum.saturating_add(member.weight.0));
-        if validators.is_quorum(Weight(weight)) {
-            Ok(members)
-        } else {
-            Err(CommitError::NoQuorum { found: Weight(weight), needed: validators.quorum() })
-        }
+        let positions = self.signatures.iter().map(|entry| entry.validator);
+        let members = members_at(validators, positions.clone())?;
+        require_quorum(validators, positions)?;
+        Ok(members)
     }
+}
+
+/// The validators at these positions, which must be sorted and unique (B-3, E-5).
+pub(super) fn members_at(
+    validators: &ValidatorSet,
+    positions: impl Iterator<Item = ValidatorIndex> + Clone,
+) -> Result<Vec<&Validator>, CommitError> {
+    if !positions.clone().is_sorted_by(|left, right| left < right) {
+        return Err(CommitError::Order);
+    }
+    positions.map(|position| validators.at(position).ok_or(CommitError::NotValidator(position))).collect()
+}
+
+/// The validators at these positions must be a quorum (B-3, E-5).
+pub(super) fn require_quorum(
+    validators: &ValidatorSet,
+    positions: impl Iterator<Item = ValidatorIndex>,
+) -> Result<(), CommitError> {
+    let found = validators.weight_at(positions);
+    if validators.is_quorum(found) { Ok(()) } else { Err(CommitError::NoQuorum { found, needed: validators.quorum() }) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::hash::{BlockHash, Txid};
 use crate::keys::PublicKey;
 use crate::ledger::{BlockDelta, Unavailable};
 use crate::transaction::Transaction;
-use crate::validator::{Round, Weight};
+use crate::validator::Round;
 use crate::wire::BlocksRequest;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,9 +27,8 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         };
         let commit = self.commit_of(round, hash);
-        let members = commit.signatures.iter().filter_map(|entry| self.validators().at(entry.validator));
-        let weight = members.fold(0_u64, |sum, member| sum.saturating_add(member.weight.0));
-        if !self.validators().is_quorum(Weight(weight)) {
+        let weight = self.validators().weight_at(commit.signatures.iter().map(|entry| entry.validator));
+        if !self.validators().is_quorum(weight) {
             // A block goes on the chain with a commit that convinces others (B-3), or not at all.
             self.fetch_decided(cx);
             return Ok(());

@@ -3,11 +3,12 @@
 //! It owns the pool, the polls, the votes, the agreement on the next block and the chain's tip, and
 //! knows nothing of sockets, files or clocks. Inputs come in turns; what a turn decided comes out
 //! sealed in a [`Turn`] (`SPEC.md` D-1). Files, in the order of a payment's life: `pool`,
-//! `admission`, `sampling`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `requests`
+//! `admission`, `sampling`, `casting`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `requests`
 //! (what is asked of peers, and what they ask), `held` (queries that wait), `sync` (catching up) and `restore` (after a restart).
 
 mod admission;
 mod api;
+mod casting;
 mod commit;
 mod config;
 mod epoch;

@@ -12,7 +12,7 @@ use crate::hash::{BlockHash, Txid};
 use crate::keys::{Signed, verify};
 use crate::ledger::{BlockParts, Unavailable, build_block};
 use crate::transaction::Transaction;
-use crate::validator::{Epoch, Round, Weight};
+use crate::validator::{Epoch, Round};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -199,11 +199,8 @@ impl<L: Ledger> Engine<L> {
 
     /// Whether these are valid prevotes of a quorum for `block`, sorted by validator.
     fn is_prevote_quorum(&self, round: Round, epoch: Epoch, block: BlockHash, proof: &[CommitSignature]) -> bool {
-        let members = proof.iter().filter_map(|entry| self.validators().at(entry.validator));
-        let weight = members.fold(0_u64, |sum, member| sum.saturating_add(member.weight.0));
-        if !proof.is_sorted_by(|left, right| left.validator < right.validator)
-            || !self.validators().is_quorum(Weight(weight))
-        {
+        let weight = self.validators().weight_at(proof.iter().map(|entry| entry.validator));
+        if !proof.is_sorted_by(|left, right| left.validator < right.validator) || !self.validators().is_quorum(weight) {
             return false;
         }
         let height = self.rounds.height();

@@ -14,7 +14,7 @@ use crate::hash::{Hash, Txid};
 use crate::keys::{PublicKey, Signature, SignatureCheck};
 use crate::ledger::{Unavailable, lists_of};
 use crate::mutation::{Mutation, is_broken};
-use crate::validator::{ValidatorIndex, Weight};
+use crate::validator::ValidatorIndex;
 use crate::wire::{StatusRequest, Vote};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -181,9 +181,8 @@ impl<L: Ledger> Engine<L> {
 
     fn is_quorum_usable(&self) -> bool {
         let members: BTreeSet<ValidatorIndex> = self.sealing.usable.iter().map(|(index, _)| *index).collect();
-        let weights = members.into_iter().filter_map(|index| self.validators().at(index)).map(|member| member.weight.0);
-        let weight = weights.fold(0, u64::saturating_add);
-        self.validators().is_quorum(Weight(weight)) || (weight > 0 && is_broken(Mutation::ClosedWithoutQuorum))
+        let weight = self.validators().weight_at(members);
+        self.validators().is_quorum(weight) || (weight.0 > 0 && is_broken(Mutation::ClosedWithoutQuorum))
     }
 
     /// The seals that a proposal of this node may name, in order of the validators.

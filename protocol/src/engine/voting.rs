@@ -1,9 +1,9 @@
-//! Prepare and Commit votes (`SPEC.md` F-1…F-4): locks, batches, certificates.
+//! Prepare and Commit votes (`SPEC.md` F-1…F-7): what is known of an epoch's votes and locks; counting, certificates. Own
+//! votes are cast in `casting`.
 
 use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
 use super::pool::{Recent, Stage};
 use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
-use crate::bounds::{CLOSING_LISTED_BYTES_MAX, SEAL_TXIDS_MAX, VOTES_PER_BATCH_MAX};
 use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::Verified;
@@ -30,14 +30,6 @@ const LOSERS_MAX: usize = 16_384;
 const AHEAD_BATCHES_MAX: usize = 1_024;
 /// Most votes in these.
 const AHEAD_BATCH_VOTES_MAX: usize = 65_536;
-/// Least time between two batches of votes for each validator, in milliseconds: each batch costs
-/// every other node one signature check.
-const VOTE_INTERVAL_MS_PER_VALIDATOR: u64 = 1;
-
-/// Validators for each millisecond of that time in a set so large that it is above `vote_interval`: all of them
-/// together send at most 10,000 batches of each phase in a second.
-const VALIDATORS_PER_VOTE_INTERVAL_MS: u64 = 10;
-
 /// Everything about finality votes of the current epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Voting {
@@ -49,15 +41,15 @@ pub(super) struct Voting {
     /// Outpoints that this validator locked in this epoch (F-1).
     locks: BTreeMap<OutPoint, Txid>,
     /// Transactions that this validator voted Commit for and that are in no block: what its seal lists (E-4).
-    own_commits: BTreeSet<Txid>,
+    pub(super) own_commits: BTreeSet<Txid>,
     /// What these spend: no conflicting Commit vote follows (F-7).
-    claimed: BTreeMap<OutPoint, Txid>,
+    pub(super) claimed: BTreeMap<OutPoint, Txid>,
     /// Whether a Commit vote waits for room among these.
-    commits_wait: bool,
-    prepare: Vec<Txid>,
-    commit: Vec<Txid>,
-    last_flush: Time,
-    interval_ms: u64,
+    pub(super) commits_wait: bool,
+    pub(super) prepare: Vec<Txid>,
+    pub(super) commit: Vec<Txid>,
+    pub(super) last_flush: Time,
+    pub(super) interval_ms: u64,
     losers: Recent<Txid, Txid>,
     /// Votes of others that are not durable yet, oldest first.
     deferred: Vec<Arc<VoteBatch>>,
@@ -170,91 +162,6 @@ impl Voting {
 }
 
 impl<L: Ledger> Engine<L> {
-    /// What an input of `transaction` is locked to, if to another transaction (F-1).
-    pub(super) fn locked_rival(&self, transaction: &Transaction, txid: &Txid) -> Option<Txid> {
-        if is_broken(Mutation::VoteAgainstLock) {
-            return None;
-        }
-        let locks = self.voting.locks();
-        transaction.body.inputs.iter().find_map(|input| locks.get(input).filter(|other| *other != txid).copied())
-    }
-
-    /// Locks all inputs of a pooled transaction to it, durably; says whether that was possible.
-    pub(super) fn lock_inputs(&mut self, txid: &Txid, transaction: &Transaction, cx: &mut Cx<'_>) -> bool {
-        if self.locked_rival(transaction, txid).is_some() {
-            return false;
-        }
-        let fresh: Vec<(OutPoint, Txid)> = transaction
-            .body
-            .inputs
-            .iter()
-            .filter(|input| !self.voting.locks().contains_key(input))
-            .map(|input| (*input, *txid))
-            .collect();
-        for (outpoint, txid) in &fresh {
-            self.voting.lock(*outpoint, *txid);
-        }
-        // What is locked is what this node prefers and says so (S-10), whoever asked for the lock.
-        self.pool.prefer(txid);
-        if !fresh.is_empty() && !is_broken(Mutation::LockNotDurable) {
-            cx.record(Record::Locked { epoch: self.chain.state.epoch, locks: fresh });
-        }
-        true
-    }
-
-    /// The journal must hold the body of what is voted for.
-    pub(super) fn record_body(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
-        if let Some(entry) = self.pool.get_mut(txid)
-            && !entry.recorded
-        {
-            entry.recorded = true;
-            cx.record(Record::Transaction(Arc::clone(&entry.transaction)));
-        }
-    }
-
-    /// Sampling decided for a transaction: lock its inputs and vote Prepare (F-1). Says whether
-    /// that was possible.
-    pub(super) fn accept(&mut self, txid: &Txid, cx: &mut Cx<'_>) -> bool {
-        let backlog = self.pool.at_stage(Stage::Accepted)
-            + self.pool.at_stage(Stage::Prepared)
-            + self.pool.at_stage(Stage::Final);
-        let Some(entry) = self.pool.get(txid) else { return false };
-        let transaction = Arc::clone(&entry.transaction);
-        if !self.may_vote() || backlog >= self.prepared_max() {
-            return false; // E-4, P-6
-        }
-        self.record_body(txid, cx);
-        if !self.lock_inputs(txid, &transaction, cx) {
-            return false;
-        }
-        self.pool.set_stage(txid, Stage::Accepted);
-        self.voting.prepare.push(*txid);
-        self.requests.watch(*txid, cx.now);
-        true
-    }
-
-    /// Most transactions in no block that this validator prepares (P-6): what honest validators can certify together
-    /// is three times that at most, and the lists of that many must fit a closing block (E-5).
-    fn prepared_max(&self) -> usize {
-        let bits = CLOSING_LISTED_BYTES_MAX / self.validators().len().max(1) * 8;
-        self.identity.tuning.backlog_max.min(bits / 3)
-    }
-
-    /// Of these, what this validator may vote Commit for: not what conflicts with an earlier one of the epoch (F-7).
-    pub(super) fn claim_commits(&mut self, mut txids: Vec<Txid>) -> Vec<Txid> {
-        txids.retain(|txid| {
-            let inputs = self.body(txid).map(|body| body.body.inputs.clone()).unwrap_or_default();
-            let claimed = &mut self.voting.claimed;
-            if inputs.iter().any(|input| claimed.get(input).is_some_and(|other| other != txid)) {
-                return false;
-            }
-            claimed.extend(inputs.into_iter().map(|input| (input, *txid)));
-            self.voting.own_commits.insert(*txid);
-            true
-        });
-        txids
-    }
-
     /// Votes for a payment that nothing conflicts with once somebody honest has (S-18): that validator's
     /// polls were successful.
     fn follow_votes(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
@@ -264,52 +171,6 @@ impl<L: Ledger> Engine<L> {
         if self.pool.conflicts(txid, &transaction).is_empty() {
             self.accept(txid, cx);
         }
-    }
-
-    /// Signs and sends the votes that wait, unless the last ones left a moment ago.
-    pub(super) fn flush_votes(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        // Counting an own Prepare may complete a certificate and so queue a Commit: same turn.
-        while self.voting.deadline().is_some_and(|at| at <= cx.now) {
-            let mut prepare = core::mem::take(&mut self.voting.prepare);
-            let mut commit = core::mem::take(&mut self.voting.commit);
-            // What was decided meanwhile needs no more votes.
-            prepare.retain(|txid| self.pool.contains(txid));
-            commit.retain(|txid| self.pool.contains(txid));
-            let commit = self.claim_commits(commit);
-            let count = prepare.len().max(commit.len());
-            self.cast(Phase::Prepare, prepare, cx)?;
-            self.cast(Phase::Commit, commit, cx)?;
-            self.adapt_interval(count);
-            self.voting.last_flush = cx.now;
-        }
-        Ok(())
-    }
-
-    /// Many votes at a time: wait longer for company. Few: hurry.
-    fn adapt_interval(&mut self, count: usize) {
-        let members = u64::try_from(self.validators().len()).unwrap_or(u64::MAX);
-        let usual = self.identity.tuning.vote_interval_ms;
-        let large = members / VALIDATORS_PER_VOTE_INTERVAL_MS;
-        let least = members.saturating_mul(VOTE_INTERVAL_MS_PER_VALIDATOR).min(usual.max(large));
-        let most = usual.max(large.saturating_mul(2));
-        let now = self.voting.interval_ms.max(least);
-        self.voting.interval_ms = match count {
-            0..=4 => (now / 2).max(least),
-            5..=15 => now,
-            _ => (now * 2).clamp(1, most.max(1)),
-        };
-    }
-
-    fn cast(&mut self, phase: Phase, txids: Vec<Txid>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        for chunk in txids.chunks(VOTES_PER_BATCH_MAX) {
-            let (epoch, genesis) = (self.chain.state.epoch, self.identity.genesis);
-            let Some(key) = self.voting_key() else { return Ok(()) };
-            let batch = Arc::new(VoteBatch::sign(epoch, phase, chunk.to_vec(), key, &genesis));
-            cx.record(Record::Votes(Arc::clone(&batch)));
-            cx.effect(Effect::PublishVote(Vote::Finality(Arc::clone(&batch))));
-            self.count_batch(&batch, cx)?;
-        }
-        Ok(())
     }
 
     pub(super) fn on_votes(
@@ -467,33 +328,6 @@ impl<L: Ledger> Engine<L> {
         self.queue_commit(txid, cx);
         self.sealing.wake();
         self.wake_proposal(cx.now);
-    }
-
-    /// Queues the Commit vote for a transaction that has a prepare certificate, unless it was cast.
-    pub(super) fn queue_commit(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
-        let Some(own) = self.own_index() else { return };
-        if !self.may_vote() || self.voting.tally(txid).is_some_and(|tally| tally.has_voted(Phase::Commit, own)) {
-            return;
-        }
-        if self.voting.own_commits.len() + self.voting.commit.len() >= SEAL_TXIDS_MAX {
-            self.voting.commits_wait = true; // F-4: until blocks have taken some
-            return;
-        }
-        self.record_body(txid, cx);
-        self.voting.commit.push(*txid);
-        self.requests.watch(*txid, cx.now);
-    }
-
-    /// Queues the Commit votes for which there was no room, as far as there is now.
-    pub(super) fn queue_commits_that_waited(&mut self, cx: &mut Cx<'_>) {
-        if !core::mem::take(&mut self.voting.commits_wait) {
-            return;
-        }
-        let queued: BTreeSet<Txid> = self.voting.commit.iter().copied().collect();
-        let prepared =
-            self.pool.in_order().filter(|(txid, _)| !queued.contains(txid) && self.is_certified(txid, Phase::Prepare));
-        let waiting: Vec<Txid> = prepared.map(|(txid, _)| *txid).collect();
-        waiting.iter().for_each(|txid| self.queue_commit(txid, cx));
     }
 
     /// A finality certificate is there: conflicting transactions have lost (F-4).

@@ -91,6 +91,14 @@ impl ValidatorSet {
         self.index_of(key).and_then(|index| self.at(index)).map_or(Weight(0), |validator| validator.weight)
     }
 
+    /// Weight of the validators at these positions together. Each position counts as often as it is named; one that nobody
+    /// has weighs nothing.
+    #[must_use]
+    pub fn weight_at(&self, positions: impl IntoIterator<Item = ValidatorIndex>) -> Weight {
+        let weights = positions.into_iter().filter_map(|position| self.at(position)).map(|member| member.weight.0);
+        Weight(weights.fold(0, u64::saturating_add))
+    }
+
     /// Weight of all.
     #[must_use]
     pub const fn total(&self) -> Weight {
