@@ -42,6 +42,8 @@ fn nothing_is_violated_under_faults() {
     // 360 double spends, under faults of every kind and validators that lie: all are settled. A run that
     // does not end two epochs is a violation as well.
     assert!(report.seals > 400, "{report}");
+    // Some that join are up and vote.
+    assert!(report.joiners_precommits > 100, "{report}");
     let faults = [
         Fault::Lost,
         Fault::Twice,
@@ -75,6 +77,7 @@ fn nothing_is_violated_under_faults() {
         Invariant::Remembered,
         Invariant::NeverBack,
         Invariant::Bounds,
+        Invariant::Members,
         Invariant::Settled,
     ];
     for invariant in invariants {
@@ -119,4 +122,14 @@ fn payments_are_settled_across_the_ends_of_short_epochs() {
     let short = Scenario { weights: vec![1; 5], epoch_blocks: 2, double_spends: 20, chain_max: 4, ..Scenario::calm(4) };
     let report = run(&short).unwrap();
     assert!(report.epochs >= 3 && report.sampled + report.by_block >= 60, "{report}");
+}
+
+/// E-6. The last of the money can be spent after the unbonding time.
+#[test]
+fn a_validator_joins_and_another_one_leaves_and_gets_its_money() {
+    let scenario = Scenario { weights: vec![2, 3, 1, 1, 1, 2], joiners: 1, leavers: 1, ..Scenario::calm(5) };
+    let report = run(&scenario).unwrap();
+    assert!(report.epochs >= 2 && report.joiners_precommits > 0, "{report}");
+    // The payments, a bond, its withdrawal, and what was withdrawn.
+    assert_eq!(report.sampled + report.by_block, 40 + 3, "{report}");
 }

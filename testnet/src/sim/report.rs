@@ -106,6 +106,8 @@ pub enum Invariant {
     Bounds,
     /// No honest node blames another one.
     NoBlame,
+    /// Who bonds in an epoch votes from the one after the next on, and who withdraws votes as long.
+    Members,
     /// In the end everything valid has a terminal status, the same everywhere.
     Settled,
 }
@@ -125,6 +127,7 @@ impl Invariant {
             Self::NeverBack => "heights, rounds, epochs never back",
             Self::Bounds => "memory within bounds",
             Self::NoBlame => "no honest node blamed",
+            Self::Members => "validators follow bonds",
             Self::Settled => "everything settled",
         }
     }
@@ -149,6 +152,8 @@ pub struct Report {
     pub epochs: u64,
     /// Seals that honest validators signed.
     pub seals: u64,
+    /// Precommits of validators that joined, in commits that nodes have.
+    pub joiners_precommits: u64,
     /// Times to finality at the first node, in milliseconds; sorted in the report of one run.
     pub finality_ms: Vec<u64>,
     /// Messages sent.
@@ -200,6 +205,7 @@ impl Report {
         self.by_block += other.by_block;
         self.epochs += other.epochs;
         self.seals += other.seals;
+        self.joiners_precommits += other.joiners_precommits;
         self.finality_ms.extend(other.finality_ms);
         self.messages += other.messages;
         self.bytes += other.bytes;
@@ -225,6 +231,7 @@ impl Report {
             ("payments settled by a block", self.by_block),
             ("epochs ended", self.epochs),
             ("seals of honest validators", self.seals),
+            ("precommits of those who joined", self.joiners_precommits),
             ("finality p50, ms", self.finality(50)),
             ("finality p95, ms", self.finality(95)),
             ("messages", self.messages),

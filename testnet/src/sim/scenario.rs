@@ -7,9 +7,13 @@ use super::chance::mix;
 pub struct Scenario {
     /// Source of all chance.
     pub seed: u64,
-    /// Weight of each validator, in smallest bonds.
+    /// Weight of each validator, in smallest bonds: first those who join, then those who leave, then those who stay.
     pub weights: Vec<u64>,
-    /// How many of them lie: the last ones. Together they have less than a third of the weight.
+    /// How many of them have no bond at the start, and make one in the time of faults.
+    pub joiners: usize,
+    /// How many of them withdraw their bond in that time.
+    pub leavers: usize,
+    /// How many of them lie: the last ones. Together they have less than a third of the weight of those who stay.
     pub byzantine: usize,
     /// Messages and the clocks of those who send them.
     pub network: NetworkFaults,
@@ -73,6 +77,8 @@ impl Scenario {
         Self {
             seed,
             weights: vec![1; 4],
+            joiners: 0,
+            leavers: 0,
             byzantine: 0,
             network: NetworkFaults {
                 regions: 1,
@@ -94,20 +100,24 @@ impl Scenario {
     }
 
     /// A scenario whose parameters are drawn from its seed: four to seven validators, often of
-    /// unequal weight, some that lie, faults of every kind.
+    /// unequal weight, some that lie, one that joins, one that leaves, faults of every kind.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let pick = |salt: u64, range: u64| mix(seed, salt) % range;
         let small = |salt: u64, range: u64| u32::try_from(pick(salt, range)).unwrap_or_default();
-        let count = 4 + pick(1, 4);
+        let (joiners, leavers) = one_of([(0, 0), (1, 0), (0, 1), (1, 1)], pick(17, 4));
+        let count = 4 + pick(1, 4) + joiners + leavers;
         let weights: Vec<u64> = match pick(10, 2) {
             0 => (0..count).map(|_| 1).collect(),
             _ => (0..count).map(|index| 1 + pick(100 + index, 4)).collect(),
         };
-        let most = liars_max(&weights);
+        let [joiners, leavers] = [joiners, leavers].map(|count| usize::try_from(count).unwrap_or_default());
+        let most = liars_max(weights.get(joiners + leavers..).unwrap_or_default());
         Self {
             seed,
             byzantine: usize::try_from(pick(2, 2)).unwrap_or_default() * most,
+            joiners,
+            leavers,
             weights,
             network: NetworkFaults {
                 regions: one_of([1, 2, 4, 10], pick(3, 4)),
@@ -135,7 +145,7 @@ impl Scenario {
         }
     }
 
-    /// Number of validators that do not lie: the first ones.
+    /// Number of nodes that do not lie: the first ones.
     #[must_use]
     pub const fn honest(&self) -> usize {
         self.weights.len().saturating_sub(self.byzantine)
@@ -169,7 +179,8 @@ mod tests {
         for seed in 0..500 {
             let scenario = Scenario::from_seed(seed);
             let lying: u64 = scenario.weights.iter().skip(scenario.honest()).sum();
-            assert!(lying * 3 < scenario.weights.iter().sum(), "{scenario:?}");
+            let staying: u64 = scenario.weights.iter().skip(scenario.joiners + scenario.leavers).sum();
+            assert!(lying * 3 < staying, "{scenario:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Payments and double spends.
+//! Payments, double spends, and bonds that are made and withdrawn.
 
 use super::chance::Chance;
 use super::scenario::Scenario;
@@ -7,7 +7,7 @@ use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::{GenesisHash, Txid};
-use timecoin_protocol::keys::SecretKey;
+use timecoin_protocol::keys::{PublicKey, SecretKey};
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
 
 const COIN_UNITS: u64 = 1_000_000_000;
@@ -23,15 +23,24 @@ pub(super) fn key(domain: u8, index: usize) -> SecretKey {
     SecretKey::from_seed(&seed)
 }
 
-/// The genesis of a simulated network: a bond for each validator, a coin for each payer.
-pub(super) fn genesis(weights: &[u64], coins: usize, start_ms: u64, epoch_blocks: u64) -> Genesis {
-    let bonds = weights.iter().enumerate().map(|(index, weight)| {
-        let validator = key(1, index).public();
-        let lock = Lock::Bond { validator, owner: Owner::from(&validator) };
-        Output { amount: Amount(BOND_UNITS * weight), lock }
-    });
-    let coins = (0..coins)
-        .map(|index| Output { amount: Amount(COIN_UNITS), lock: Lock::Address(Owner::from(&key(2, index).public())) });
+/// The bond of a validator, which it owns itself.
+fn bond(scenario: &Scenario, index: usize) -> Output {
+    let validator = key(1, index).public();
+    let lock = Lock::Bond { validator, owner: Owner::from(&validator) };
+    let weight = scenario.weights.get(index).copied().unwrap_or_default();
+    Output { amount: Amount(BOND_UNITS * weight), lock }
+}
+
+/// The genesis of a simulated network: a bond for each validator, a coin for each payer, and the money for the
+/// bonds that are made later.
+pub(super) fn genesis(scenario: &Scenario, start_ms: u64) -> Genesis {
+    let coin = |index| Output { amount: Amount(COIN_UNITS), lock: Lock::Address(Owner::from(&key(2, index).public())) };
+    let later = |index| {
+        let bond = bond(scenario, index);
+        Output { amount: Amount(bond.amount.0 + FEE_UNITS), lock: Lock::Address(*bond.lock.owner()) }
+    };
+    let bonds = (scenario.joiners..scenario.weights.len()).map(|index| bond(scenario, index));
+    let coins = (0..scenario.payments + scenario.double_spends).map(coin);
     Genesis {
         name: "simulation".into(),
         network: NetworkKind::Devnet,
@@ -40,9 +49,9 @@ pub(super) fn genesis(weights: &[u64], coins: usize, start_ms: u64, epoch_blocks
             block_interval_ms: 1_000,
             block_reward_units: 10_000_000_000,
             unbonding_blocks: 10,
-            epoch_blocks,
+            epoch_blocks: scenario.epoch_blocks,
         },
-        outputs: bonds.chain(coins).collect(),
+        outputs: bonds.chain(coins).chain((0..scenario.joiners).map(later)).collect(),
     }
 }
 
@@ -54,12 +63,23 @@ pub(super) struct Submission {
     pub transaction: Transaction,
 }
 
+/// A validator that joins or leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BondMove {
+    pub validator: PublicKey,
+    pub joins: bool,
+    /// The transaction that makes or withdraws its bond.
+    pub txid: Txid,
+}
+
 /// The payments of a run, and which of them exclude each other.
 #[derive(Debug, Default)]
 pub(super) struct Workload {
     pub submissions: Vec<Submission>,
-    /// Payments that nothing conflicts with: all must become final.
+    /// Payments that nothing conflicts with, and bonds: all must become final.
     pub lone: Vec<Txid>,
+    /// Bonds that are made and withdrawn.
+    pub moves: Vec<BondMove>,
     /// Of each pair exactly one must become final.
     pub pairs: Vec<(Txid, Txid)>,
     /// Payments that spend the change of another one: they end as it does.
@@ -71,7 +91,7 @@ impl Workload {
     /// a block) and double spends with chains of payments on top.
     pub fn draw(genesis: &Genesis, scenario: &Scenario, chance: &mut Chance) -> Self {
         let mut workload = Self::default();
-        let coins = Coins { genesis: genesis.hash(), bonds: scenario.weights.len() };
+        let coins = Coins { genesis: genesis.hash(), bonds: scenario.weights.len() - scenario.joiners };
         let honest = scenario.honest();
         let mut change: VecDeque<(usize, u64, OutPoint, u64)> = VecDeque::new();
         for index in 0..scenario.payments {
@@ -101,7 +121,37 @@ impl Workload {
             });
             workload.pairs.push((sides[0], sides[1]));
         }
+        workload.move_bonds(&coins, scenario, chance);
         workload
+    }
+
+    /// Some make a bond; others withdraw theirs, and spend the money as soon as they may.
+    fn move_bonds(&mut self, coins: &Coins, scenario: &Scenario, chance: &mut Chance) {
+        let honest = scenario.honest();
+        for index in 0..scenario.joiners + scenario.leavers {
+            let (at_ms, node) = (chance.below(scenario.faulty_ms), chance.index(honest));
+            let (validator, bond) = (key(1, index), bond(scenario, index));
+            let owner = *bond.lock.owner();
+            let joins = index < scenario.joiners;
+            let transactions = if joins {
+                let input = coins.coin(scenario.payments + scenario.double_spends + index);
+                vec![coins.sign(input, bond, &validator)]
+            } else {
+                let units = |fees: u64| Amount(bond.amount.0 - fees * FEE_UNITS);
+                let input = OutPoint { txid: Txid(coins.genesis.0), index: u32_of(index - scenario.joiners) };
+                let withdrawn = Output { amount: units(1), lock: Lock::Unbonding(owner) };
+                let withdrawn = coins.sign(input, withdrawn, &validator);
+                let input = OutPoint { txid: withdrawn.txid(), index: 0 };
+                let spent = Output { amount: units(2), lock: Lock::Address(owner) };
+                vec![withdrawn, coins.sign(input, spent, &validator)]
+            };
+            let moves = transactions.first().map(|transaction| (validator.public(), transaction.txid()));
+            self.moves.extend(moves.map(|(validator, txid)| BondMove { validator, joins, txid }));
+            for transaction in transactions {
+                self.lone.push(transaction.txid());
+                self.submissions.push(Submission { at_ms, node, transaction });
+            }
+        }
     }
 
     /// Payments of the change of a payment, each of the one before, handed to the same node at once.
@@ -126,7 +176,13 @@ struct Coins {
 
 impl Coins {
     fn coin(&self, index: usize) -> OutPoint {
-        OutPoint { txid: Txid(self.genesis.0), index: u32::try_from(self.bonds + index).unwrap_or_default() }
+        OutPoint { txid: Txid(self.genesis.0), index: u32_of(self.bonds + index) }
+    }
+
+    /// All that `input` holds, but for the fee, becomes `output`.
+    fn sign(&self, input: OutPoint, output: Output, key: &SecretKey) -> Transaction {
+        let body = TransactionBody { inputs: vec![input], outputs: vec![output], memo: Vec::new() };
+        Transaction::sign(body, &[key], &self.genesis)
     }
 
     /// A payment to a key of the domain and number `to`; a third is change.
@@ -140,4 +196,8 @@ impl Coins {
             .collect();
         Transaction::sign(TransactionBody { inputs: vec![input], outputs, memo: Vec::new() }, &[&from], &self.genesis)
     }
+}
+
+fn u32_of(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,6 @@
 //! What must hold after every step, and at the end.
 
+mod members;
 mod nodes;
 mod votes;
 
@@ -7,6 +8,7 @@ use super::node::Node;
 use super::report::{Invariant, Report, Violation};
 use super::scenario::Scenario;
 use super::workload::Workload;
+use members::Members;
 use nodes::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub(super) struct Checks {
     finals: BTreeSet<Txid>,
     blocks: BTreeMap<Height, BlockHash>,
     said: Said,
+    members: Members,
     marks: BTreeMap<usize, Marks>,
     /// The last block that each node is known to have.
     told: BTreeMap<usize, Height>,
@@ -43,7 +46,7 @@ pub(super) struct Checks {
 pub(super) type Checked = Result<(), String>;
 
 impl Checks {
-    pub fn new(scenario: &Scenario, genesis: &Genesis) -> Self {
+    pub fn new(scenario: &Scenario, genesis: &Genesis, workload: &Workload) -> Self {
         Self {
             seed: scenario.seed,
             genesis_supply: genesis.supply().unwrap_or_default(),
@@ -53,6 +56,7 @@ impl Checks {
             finals: BTreeSet::new(),
             blocks: BTreeMap::new(),
             said: Said::default(),
+            members: Members::new(&workload.moves),
             marks: BTreeMap::new(),
             told: BTreeMap::new(),
             committed: BTreeMap::new(),
@@ -112,7 +116,7 @@ impl Checks {
                 if delta.state.supply.units() != expected {
                     return Err(format!("supply is {:?} at {height}, not {expected}", delta.state.supply));
                 }
-                Ok(())
+                self.validators_after(block, &delta.state)
             }
             Event::Epoch { epoch, .. } => {
                 self.report.epochs = self.report.epochs.max(epoch.0);
@@ -133,6 +137,7 @@ impl Checks {
         }
         self.report.blocks = self.report.blocks.max(height.0);
         self.told.insert(node, height);
+        self.members.note_moves(block);
         for transaction in &block.block.transactions {
             let txid = transaction.txid();
             self.committed.entry(txid).or_default().insert(node);
@@ -191,6 +196,9 @@ impl Checks {
             if !(everywhere(left) || everywhere(right)) {
                 return Err(format!("double spend {left} / {right} is not settled everywhere"));
             }
+        }
+        if let Some(missing) = self.members.missing() {
+            return Err(missing);
         }
         for (parent, child) in &workload.chained {
             if everywhere(parent) && !everywhere(child) {

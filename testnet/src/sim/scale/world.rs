@@ -8,7 +8,7 @@ use super::report::{Outcome, Percentiles, Stages};
 use super::traffic::{Kind, Traffic};
 use super::validator::{Conduct, Validator};
 use super::{ScaleError, Shape};
-use crate::sim::workload;
+use crate::sim::{Scenario, workload};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::HashMap;
@@ -80,7 +80,13 @@ impl World {
     pub fn new(shape: Shape) -> Result<Self, ScaleError> {
         let mut rng = ChaCha12Rng::seed_from_u64(shape.seed);
         let (count, byzantine) = (shape.validators, shape.byzantine_count());
-        let mut genesis = workload::genesis(&vec![1; count], shape.payments(), START_MS, EPOCH_BLOCKS);
+        let crowd = Scenario {
+            weights: vec![1; count],
+            payments: shape.payments(),
+            epoch_blocks: EPOCH_BLOCKS,
+            ..Scenario::calm(0)
+        };
+        let mut genesis = workload::genesis(&crowd, START_MS);
         genesis.params.block_interval_ms = BLOCK_INTERVAL_MS;
         let genesis = Arc::new(genesis);
         let mut conducts: Vec<Conduct> = (0..count).map(|_| Conduct::Honest).collect();

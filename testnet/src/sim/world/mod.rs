@@ -90,14 +90,12 @@ pub(super) struct World {
 impl World {
     pub fn new(scenario: Scenario, print: Option<Print>) -> Result<Self, Violation> {
         let mut chance = Chance::new(scenario.seed);
-        let coins = scenario.payments + scenario.double_spends;
-        let genesis: Arc<Genesis> =
-            Arc::new(workload::genesis(&scenario.weights, coins, START_MS, scenario.epoch_blocks));
+        let genesis: Arc<Genesis> = Arc::new(workload::genesis(&scenario, START_MS));
         let workload = Workload::draw(&genesis, &scenario, &mut chance);
         let count = scenario.weights.len();
         let nodes = (0..count).map(|index| Node::new(Arc::clone(&genesis), workload::key(1, index), chance.bytes()));
         let nodes: Vec<Node> = nodes.collect();
-        let checks = Checks::new(&scenario, &genesis);
+        let checks = Checks::new(&scenario, &genesis, &workload);
         let regions = Regions::measured().map_err(|error| checks.violation(0, error.to_string()))?;
         let now = Time(START_MS * 1_000);
         let mut world = Self {
