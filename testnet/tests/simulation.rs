@@ -120,3 +120,13 @@ fn payments_are_settled_across_the_ends_of_short_epochs() {
     let report = run(&short).unwrap();
     assert!(report.epochs >= 3 && report.sampled + report.by_block >= 60, "{report}");
 }
+
+/// E-9. Of epochs of two blocks only the first one may have what has no certificate. It came before the time after which
+/// blocks take over, which began anew with each epoch; and where answers take long, an epoch is too short for sampling. So a
+/// double spend stayed open for more than a minute after everything had healed, with a validator that withheld its votes.
+#[test]
+fn double_spends_end_in_the_shortest_epochs_with_a_liar_and_slow_answers() {
+    let seed = 20;
+    let report = run(&Scenario { epoch_blocks: 2, ..Scenario::from_seed(seed) }).unwrap();
+    assert!(report.epochs >= 2, "{report}");
+}
