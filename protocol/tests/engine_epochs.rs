@@ -264,15 +264,67 @@ fn a_double_spend_on_which_locks_are_split_thaws_e_9() {
         true => Opinion::Preferred,
         false => Opinion::Other(right.txid()),
     };
-    let mut prepared = Vec::new();
-    for _ in 0..8 {
-        effects.extend(node.pass_ms(30));
-        effects = node.answer(&effects, everybody);
-        prepared.extend(voted(&effects, Phase::Prepare));
-    }
-    effects = node.pass_ms(100);
-    prepared.extend(voted(&effects, Phase::Prepare));
-    assert_eq!(prepared, [right.txid()]);
+    let poll = |node: &mut Node, mut effects: Vec<Effect>, times: usize| {
+        let mut prepared = Vec::new();
+        for _ in 0..times {
+            effects.extend(node.pass_ms(30));
+            effects = node.answer(&effects, everybody);
+            prepared.extend(voted(&effects, Phase::Prepare));
+        }
+        prepared
+    };
+    // A block goes first: whatever polls say now, nothing is locked before it.
+    assert_eq!(poll(&mut node, effects, 8), []);
+    effects = node.pass_ms(1_000);
+    let others = node.others();
+    effects.extend(node.block_votes(0, BlockPhase::Prevote, None, &others));
+    effects.extend(node.block_votes(0, BlockPhase::Precommit, None, &others));
+    // Past it, sampling settles what is still open.
+    effects.extend(node.pass_ms(4_000));
+    assert!(node.engine.gauges().round > 0);
+    assert_eq!(poll(&mut node, effects, 40), [right.txid()]);
+}
+
+/// A validator whose turn it is at the first height of the second epoch.
+fn first_proposer() -> Node {
+    EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+    let turn = |node: &Node| node.engine.validators().proposer(Height(CLOSING + 1), Round(0)).unwrap().key;
+    let key = turn(&Node::new(0));
+    Node::new(keys().iter().position(|own| own.public() == key).unwrap())
+}
+
+/// What this node proposes at the first height of the second epoch.
+fn first_proposal(node: &mut Node, mut effects: Vec<Effect>) -> Vec<Txid> {
+    assert_eq!(node.engine.chain_state().epoch, Epoch(1));
+    effects.extend(node.pass_ms(1_100));
+    let proposals = proposals_of(&effects);
+    let own = proposals.iter().find(|own| own.block.header.height == Height(CLOSING + 1)).unwrap();
+    own.block.txids.clone()
+}
+
+/// Once a double spend stayed undecided for as long as a network with epochs of two blocks ran. Only the first height of
+/// such an epoch may have what has no certificate, and it began before the 1.5 s had passed after which blocks take
+/// over: that time began anew with each epoch.
+#[test]
+fn the_first_block_of_an_epoch_offers_what_the_last_one_left_open_e_9() {
+    let mut node = first_proposer();
+    let (left, right) = (payment(0, "left"), payment(0, "right"));
+    node.grow_to(SEALED);
+    node.gossip(&[left.clone(), right]);
+    let effects = close(&mut node, &[]);
+    assert_eq!(first_proposal(&mut node, effects), [left.txid()]);
+}
+
+/// Likewise for what nobody answers about.
+#[test]
+fn what_waits_for_a_block_waits_on_when_an_epoch_ends_b_11() {
+    let mut node = first_proposer();
+    let silent = payment(0, "");
+    node.grow_to(SEALED);
+    node.gossip(std::slice::from_ref(&silent));
+    node.pass_ms(600);
+    let effects = close(&mut node, &[]);
+    assert_eq!(first_proposal(&mut node, effects), [silent.txid()]);
 }
 
 #[test]

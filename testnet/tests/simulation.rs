@@ -133,3 +133,15 @@ fn a_validator_joins_and_another_one_leaves_and_gets_its_money() {
     // The payments, a bond, its withdrawal, and what was withdrawn.
     assert_eq!(report.sampled + report.by_block, 40 + 3, "{report}");
 }
+
+/// E-9. Of epochs of two blocks only the first one may have what has no certificate. It came before the time after which
+/// blocks take over, which began anew with each epoch; and where answers take long, an epoch is too short for sampling. So a
+/// double spend stayed open for more than a minute after everything had healed, with a validator that withheld its votes, and
+/// (the second one) with no liar at all but eight validators on two continents.
+#[test]
+fn double_spends_end_in_the_shortest_epochs_with_a_liar_and_slow_answers() {
+    for seed in [20, 268] {
+        let report = run(&Scenario { epoch_blocks: 2, ..Scenario::from_seed(seed) }).unwrap();
+        assert!(report.epochs >= 2, "{report}");
+    }
+}

@@ -5,7 +5,7 @@ use super::pool::{PollState, Stage};
 use super::sealing::Sealing;
 use super::{Cx, Effect, Engine, Ledger};
 use crate::hash::Txid;
-use crate::validator::Epoch;
+use crate::validator::{Epoch, Round};
 use alloc::vec::Vec;
 
 impl<L: Ledger> Engine<L> {
@@ -34,13 +34,19 @@ impl<L: Ledger> Engine<L> {
         cx.effect(Effect::Event(Event::Epoch { epoch: self.chain.state.epoch, start: self.chain.state.epoch_start }));
     }
 
-    /// A transaction begins anew: it waits for its parents in the pool, or is polled.
+    /// Whether a block may still settle what the last epoch left open before sampling locks anything (E-9).
+    pub(super) fn is_first_round_of_epoch(&self) -> bool {
+        self.rounds.height() == self.chain.state.epoch_start && self.rounds.round() == Round(0)
+    }
+
+    /// A transaction begins anew: it waits for its parents in the pool, or is polled. How long it has waited for a block
+    /// is not forgotten: an epoch may be shorter than that takes (B-11).
     fn reopen(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
+        let contested = self.pool.is_contested(txid);
         let Some(entry) = self.pool.get_mut(txid) else { return };
         let ready = entry.parents.is_empty();
-        entry.poll = PollState::default();
-        entry.offers = 0;
-        entry.offer_from = cx.now;
+        entry.poll = PollState { left_open: contested, ..PollState::default() };
+        entry.offers = entry.offers.min(1); // locks thaw; what spoilt a block still goes alone (B-10)
         entry.recorded = false;
         self.pool.set_stage(txid, if ready { Stage::Polling } else { Stage::Waiting });
         if ready {

@@ -40,6 +40,9 @@ pub(super) struct PollState {
     pub rounds: u32,
     /// Polls about it that are on the way.
     pub in_flight: u32,
+    /// Whether an epoch ended with it and a conflict undecided, and this node has not offered it since: a block goes
+    /// first (E-9).
+    pub left_open: bool,
 }
 
 /// A transaction in the pool.
@@ -146,6 +149,12 @@ impl Pool {
         entry.transaction.body.inputs.iter().any(|input| self.spenders(input).contains(other))
     }
 
+    /// Whether another transaction in the pool spends an input of `txid`.
+    pub fn is_contested(&self, txid: &Txid) -> bool {
+        let entry = self.entries.get(txid);
+        entry.is_some_and(|entry| entry.transaction.body.inputs.iter().any(|input| self.spenders(input).len() > 1))
+    }
+
     /// Whether `txid` is preferred on each of its inputs (S-11).
     pub fn is_preferred(&self, txid: &Txid) -> bool {
         self.rival(txid).is_none()
@@ -203,6 +212,7 @@ impl Pool {
         if let Some(entry) = self.entries.get_mut(txid) {
             entry.offers = entry.offers.saturating_add(1);
             entry.offer_from = now;
+            entry.poll.left_open = false;
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Cx, Engine, Ledger, Record};
 use crate::bft::Event as RoundEvent;
 use crate::block::{BlockPhase, BlockVote, CommitSignature, CompactBlock, Proposal};
 use crate::bounds::BLOCK_TRANSACTIONS_MAX;
-use crate::hash::{BlockHash, Txid};
+use crate::hash::{BlockHash, Domain, Txid, hash_bytes};
 use crate::keys::{Signed, verify};
 use crate::ledger::{BlockParts, Unavailable, build_block};
 use crate::transaction::Transaction;
@@ -112,7 +112,8 @@ impl<L: Ledger> Engine<L> {
     /// Which transactions without a certificate to offer in one block. One on which the validators'
     /// locks are split spoils the whole block, so those that a conflict is known of never go with
     /// those that none is known of, and what was offered in vain goes alone. The three kinds take turns
-    /// by height, so that none waits for the others (B-10).
+    /// by height, so that none waits for the others (B-10): drawn from a hash, since in short epochs only some heights
+    /// can have any.
     fn offers(&self, now: Time) -> BTreeSet<Txid> {
         let (mut lone, mut contested, mut failed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for (txid, entry) in self.pool.in_order().filter(|(txid, entry)| self.is_offerable(txid, entry, now)) {
@@ -126,7 +127,9 @@ impl<L: Ledger> Engine<L> {
         }
         let alone = failed.first().map(|(_, txid)| *txid).into_iter().collect();
         let mut kinds = [lone, contested, alone];
-        kinds.rotate_left(usize::try_from(self.rounds.height().0 % 3).unwrap_or_default());
+        // Not the bytes that say whose turn it is (V-3).
+        let [.., drawn] = hash_bytes(Domain::Proposer, &self.rounds.height().0.to_le_bytes());
+        kinds.rotate_left(usize::from(drawn % 3));
         kinds.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default()
     }
 
@@ -138,8 +141,9 @@ impl<L: Ledger> Engine<L> {
     /// Whether sampling had its time with a transaction, and this validator may lock its inputs.
     fn is_offerable(&self, txid: &Txid, entry: &Entry, now: Time) -> bool {
         let stale = match entry.stage {
-            Stage::GivenUp if entry.offers == 0 => true,
             Stage::Waiting => false,
+            Stage::GivenUp if entry.offers == 0 => true,
+            _ if entry.poll.left_open => true, // E-9
             // Offered in vain: each time, wait twice as long (B-11).
             _ => entry.offer_from.plus_ms(FALLBACK_MS << entry.offers.min(OFFER_DOUBLINGS_MAX)) <= now,
         };

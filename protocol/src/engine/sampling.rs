@@ -412,16 +412,16 @@ impl<L: Ledger> Engine<L> {
             entry.poll.confidence.reset();
             false
         };
-        let (successes, rounds) = (entry.poll.successes, entry.poll.rounds);
-        let transaction = Arc::clone(&entry.transaction);
-        let contested = !self.pool.conflicts(txid, &transaction).is_empty();
+        let (successes, rounds, left_open) = (entry.poll.successes, entry.poll.rounds, entry.poll.left_open);
+        let contested = self.pool.is_contested(txid);
+        let waits = contested && left_open && self.is_first_round_of_epoch(); // E-9
         self.move_preference(txid, ballot, rules);
         // S-13; in a census silence means that there is no quorum to vote with either.
         let consent = !contested && rounds >= SILENT_POLLS && rules.census.is_none();
         // S-12; a census has no sampling error, so one is enough.
         let enough = if rules.census.is_some() { 1 } else { self.identity.tuning.beta_virtuous };
         let virtuous = !contested && successes >= enough;
-        if (confident || virtuous || consent) && self.pool.is_preferred(txid) && self.accept(txid, cx) {
+        if (confident || virtuous || consent) && !waits && self.pool.is_preferred(txid) && self.accept(txid, cx) {
             return Ok(());
         }
         if self.pool.get(txid).is_some_and(|entry| entry.poll.in_flight > 0) {

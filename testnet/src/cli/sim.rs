@@ -25,6 +25,9 @@ pub struct SimArgs {
     /// Print what happens in the run of --seed, line by line.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Least number of blocks of an epoch, in place of what each seed draws.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(2..))]
+    epoch_blocks: Option<u64>,
     /// Threads; one for each core if it is left out.
     #[arg(long)]
     threads: Option<usize>,
@@ -50,8 +53,14 @@ impl SimArgs {
         if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
+    /// What the seed draws, but for what the command line says.
+    fn scenario(&self, seed: u64) -> Scenario {
+        let drawn = Scenario::from_seed(seed);
+        Scenario { epoch_blocks: self.epoch_blocks.unwrap_or(drawn.epoch_blocks), ..drawn }
+    }
+
     fn one(&self, seed: u64) -> Outcome {
-        let scenario = Scenario::from_seed(seed);
+        let scenario = self.scenario(seed);
         if self.trace {
             line(&format!("{scenario:?}"));
         }
@@ -59,7 +68,7 @@ impl SimArgs {
         match result {
             Ok(report) => Outcome { report, violations: Vec::new() },
             Err(violation) => {
-                complain(&violation);
+                self.complain(&violation);
                 Outcome { report: Report::default(), violations: vec![violation] }
             }
         }
@@ -68,11 +77,17 @@ impl SimArgs {
     fn several(&self) -> Outcome {
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         let seeds = self.from..self.from.saturating_add(self.seeds);
-        run_all(seeds, threads, Scenario::from_seed, |result| {
+        run_all(seeds, threads, |seed| self.scenario(seed), |result| {
             if let Err(violation) = result {
-                complain(violation);
+                self.complain(violation);
             }
         })
+    }
+
+    /// Says what went wrong, and how to see it again.
+    fn complain(&self, violation: &Violation) {
+        let epochs = self.epoch_blocks.map(|blocks| format!(" --epoch-blocks {blocks}")).unwrap_or_default();
+        eprintln!("{violation}\n  replay: testnet sim --seed {}{epochs} --trace", violation.seed);
     }
 
     fn write(&self, outcome: &Outcome, started: Instant) -> Result<(), Failure> {
@@ -94,11 +109,6 @@ impl SimArgs {
         line(&format!("{}\n{runs} runs in {seconds:.1} s, {} with a violation", outcome.report, failed.len()));
         Ok(())
     }
-}
-
-/// Says what went wrong, and how to see it again.
-fn complain(violation: &Violation) {
-    eprintln!("{violation}\n  replay: testnet sim --seed {} --trace", violation.seed);
 }
 
 /// A reader that has had enough is no failure.
