@@ -57,7 +57,8 @@ fn genesis(validators: &[SecretKey], wallets: &[PublicKey]) -> Genesis {
             block_interval_ms: 1_000,
             block_reward_units: 10_000_000_000,
             unbonding_blocks: 2,
-            epoch_blocks: 1_000,
+            // Sealing begins after the second block of an epoch.
+            epoch_blocks: 3,
         },
         outputs: wallets.iter().map(coin).chain(bonds).collect(),
     }

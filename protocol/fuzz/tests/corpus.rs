@@ -57,6 +57,28 @@ fn nothing_in_the_corpus_of_engine_step_breaks_the_engine() {
     replay(TARGETS[3]);
 }
 
+/// A script that ends epochs by the usual way of heights and seals is in the corpus, so that libFuzzer finds what
+/// comes after one: with `TIMECOIN_WRITE_SEEDS=1` it is written.
+#[test]
+fn the_usual_heights_and_seals_end_epochs() {
+    let payment = [6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let height = [0x60, 0xff, 0, 0, 0, 0, 0];
+    let mut bytes = vec![0, 0];
+    for _ in 0..3 {
+        bytes.extend(payment);
+        bytes.extend(height.repeat(2));
+        bytes.extend([0x61, 0]);
+        bytes.extend(height.repeat(2));
+    }
+    let epochs = timecoin_fuzz::engine_step::run_to_epoch(&bytes);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/engine_step/epochs-end");
+    if std::env::var_os("TIMECOIN_WRITE_SEEDS").is_some() {
+        fs::write(&path, &bytes).unwrap();
+    }
+    assert!(epochs >= 2, "{epochs} epochs ended");
+    assert_eq!(fs::read(path).unwrap(), bytes);
+}
+
 #[test]
 fn every_folder_of_the_corpus_has_a_target_and_is_small() {
     let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")).unwrap();

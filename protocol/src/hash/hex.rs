@@ -49,6 +49,14 @@ const fn digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// Two digits for each byte, as many as there is room for.
+pub(crate) fn write_hex(bytes: &[u8], digits: &mut [u8]) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    for (byte, pair) in bytes.iter().zip(digits.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+}
+
 /// Defines a newtype of `N` bytes that is shown, parsed and serialized as hexadecimal text.
 macro_rules! hex_newtype {
     ($(#[$doc:meta])* $name:ident, $n:expr) => {
@@ -58,7 +66,9 @@ macro_rules! hex_newtype {
 
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut digits = [0; $n * 2];
+                $crate::hash::write_hex(&self.0, &mut digits);
+                f.write_str(core::str::from_utf8(&digits).unwrap_or_default())
             }
         }
 

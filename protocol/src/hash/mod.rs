@@ -6,7 +6,7 @@ mod merkle;
 
 pub use domain::Domain;
 pub use hex::HexError;
-pub(crate) use hex::{hex_newtype, parse_hex};
+pub(crate) use hex::{hex_newtype, parse_hex, write_hex};
 pub use merkle::{MerklePath, merkle_path, merkle_root};
 
 use crate::codec::{Encode, encode};

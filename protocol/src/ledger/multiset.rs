@@ -14,7 +14,7 @@ const LANES: usize = 1024;
 
 /// 1,024 sums modulo 2^16, each little-endian. Adding and removing are inverse and commute, so
 /// the hash depends on what is in the set and not on how it came to be.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct UtxoSetHash(Box<[[u8; 2]; LANES]>);
 
 impl UtxoSetHash {
@@ -46,6 +46,13 @@ impl UtxoSetHash {
         for (sum, lane) in self.0.iter_mut().zip(&element) {
             *sum = operation(u16::from_le_bytes(*sum), u16::from_le_bytes(*lane)).to_le_bytes();
         }
+    }
+}
+
+/// The lanes are as much as 2,048 bytes, and the commitment says as much.
+impl core::fmt::Debug for UtxoSetHash {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("UtxoSetHash").field(&self.commitment()).finish()
     }
 }
 

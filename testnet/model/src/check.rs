@@ -1,7 +1,7 @@
 //! Running the checker, and what came of it.
 
 use crate::product::{Host, Product};
-use stateright::{Checker, Expectation, HasDiscoveries, Model, UniformChooser};
+use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -30,13 +30,13 @@ pub struct Broken {
 pub struct Outcome {
     /// Whether every state within the bounds was seen.
     pub exhaustive: bool,
-    /// Different states of the network.
+    /// Different states of the network; of a walk, all that it came by.
     pub states: usize,
     /// Steps between them.
     pub steps: usize,
     /// Different states of a single node.
     pub local_states: usize,
-    /// The longest of the shortest ways to a state.
+    /// The longest of the shortest ways to a state; of walks, the longest.
     pub depth: usize,
     /// How long it took.
     pub time: Duration,
@@ -79,26 +79,16 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Walks at random from the start, again and again, until a promise is broken or the time is up: deeper
-/// than [`check`], and never exhaustive. The same seed walks the same ways.
-pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
-    let builder = Product::new(host).checker().threads(1).timeout(limits.time);
-    let builder = builder.finish_when(HasDiscoveries::AnyFailures);
-    let began = Instant::now();
-    let checker = builder.spawn_simulation(seed, UniformChooser).join();
-    Outcome { exhaustive: false, ..gather::<H>(&checker, began.elapsed()) }
-}
-
 /// Visits every state that `host` can bring about, breadth first.
 pub fn check<H: Host>(host: H, limits: Limits) -> Outcome {
     let began = Instant::now();
-    let mut builder = Product::new(host).checker().threads(limits.threads).timeout(limits.time);
+    let mut builder = Product::new(host).ending_after(limits.time).checker().threads(limits.threads);
     if limits.until_broken {
         builder = builder.finish_when(HasDiscoveries::AnyFailures);
     }
     let checker = builder.spawn_bfs().join();
     let outcome = gather::<H>(&checker, began.elapsed());
-    let cut_short = outcome.time >= limits.time || (limits.until_broken && !outcome.broken.is_empty());
+    let cut_short = checker.model().is_cut() || (limits.until_broken && !outcome.broken.is_empty());
     Outcome { exhaustive: !cut_short, ..outcome }
 }
 

@@ -9,4 +9,6 @@
 pub mod agreement;
 pub mod check;
 pub mod paying;
+pub mod print;
 pub mod product;
+pub mod walk;

@@ -4,8 +4,9 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check, walk};
-use timecoin_model::paying::{self, Paying};
+use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::paying::{self, Begin, Paying};
+use timecoin_model::walk::walk;
 
 /// Visits every state of small networks of TimeCoin's state machines.
 #[derive(Debug, Parser)]
@@ -43,6 +44,9 @@ enum What {
     },
     /// Payments and the end of an epoch: three honest validators and a faulty one.
     Payments {
+        /// What has happened before.
+        #[arg(long, value_enum, default_value_t = Begin::Genesis)]
+        begin: Begin,
         /// The highest block that is agreed on; 2 end the first epoch.
         #[arg(long, default_value_t = 0)]
         blocks: u64,
@@ -69,8 +73,8 @@ fn main() -> ExitCode {
             let Ok(weights) = weights.try_into() else { return ExitCode::FAILURE };
             check(Agreeing::new(Bounds { weights, byzantine_turn, rounds, crashes, noise }), limits)
         }
-        What::Payments { blocks, rounds, crashes, noise, walk: seed } => {
-            let paying = Paying::new(paying::Bounds { blocks, rounds, crashes, noise });
+        What::Payments { begin, blocks, rounds, crashes, noise, walk: seed } => {
+            let paying = Paying::new(paying::Bounds { begin, blocks, rounds, crashes, noise });
             match seed {
                 Some(seed) => walk(paying, seed, limits),
                 None => check(paying, limits),

@@ -10,7 +10,9 @@ use stateright::{Model, Property};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// What every honest node runs, and what can happen to it.
 ///
@@ -96,19 +98,54 @@ struct Tables<H: Host> {
 pub struct Product<H: Host> {
     host: H,
     tables: RwLock<Tables<H>>,
+    /// From then on nothing can happen any more.
+    ends: Option<Instant>,
+    /// Whether something was left out for that reason.
+    is_cut: AtomicBool,
 }
 
-impl<H: Host> Product<H> {
-    /// A network of what `host` runs.
-    pub fn new(host: H) -> Self {
-        let tables = Tables {
+impl<H: Host> Tables<H> {
+    fn new() -> Self {
+        Self {
             locals: Numbered::new(),
             said: Vec::new(),
             messages: Numbered::new(),
             names: Numbered::new(),
             moves: HashMap::new(),
-        };
-        Self { host, tables: RwLock::new(tables) }
+        }
+    }
+}
+
+impl<H: Host> Product<H> {
+    /// A network of what `host` runs.
+    pub fn new(host: H) -> Self {
+        Self { host, tables: RwLock::new(Tables::new()), ends: None, is_cut: AtomicBool::new(false) }
+    }
+
+    /// Ends everything after this time: the limit that stateright has is not looked at by a checker of one thread.
+    #[must_use]
+    pub fn ending_after(mut self, time: Duration) -> Self {
+        self.ends = Instant::now().checked_add(time);
+        self
+    }
+
+    /// Whether the time was over before all had happened that can.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    fn is_over(&self) -> bool {
+        let is_over = self.ends.is_some_and(|ends| ends <= Instant::now());
+        if is_over {
+            self.is_cut.store(true, Ordering::Relaxed);
+        }
+        is_over
+    }
+
+    /// Forgets all local states, to make room: numbers of before mean nothing any more.
+    pub fn forget(&self) {
+        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Tables::new();
     }
 
     /// What the nodes run.
@@ -154,6 +191,17 @@ impl<H: Host> Product<H> {
         numbered
     }
 
+    /// What can happen to one node.
+    #[must_use]
+    pub fn steps(&self, state: &State, node: usize) -> Vec<Step> {
+        if self.is_over() {
+            return Vec::new();
+        }
+        let steps = self.moves(state, node);
+        let node = u8::try_from(node).unwrap_or(u8::MAX);
+        steps.iter().map(|(to, name)| Step { node, to: *to, name: *name }).collect()
+    }
+
     fn moves(&self, state: &State, node: usize) -> Moves {
         let (key, local, heard) = {
             let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
@@ -183,9 +231,7 @@ impl<H: Host> Model for Product<H> {
 
     fn actions(&self, state: &State, actions: &mut Vec<Step>) {
         for node in 0..state.len() {
-            let steps = self.moves(state, node);
-            let node = u8::try_from(node).unwrap_or(u8::MAX);
-            actions.extend(steps.iter().map(|(to, name)| Step { node, to: *to, name: *name }));
+            actions.extend(self.steps(state, node));
         }
     }
 

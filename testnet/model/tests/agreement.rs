@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check, walk};
+use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::walk::walk;
 
 /// A check that takes longer has seen only a part, and its test fails.
 const LIMITS: Limits = Limits { threads: 2, time: Duration::from_secs(300), until_broken: false };

@@ -77,11 +77,16 @@ impl SimArgs {
     fn several(&self) -> Outcome {
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
         let seeds = self.from..self.from.saturating_add(self.seeds);
-        run_all(seeds, threads, |seed| self.scenario(seed), |result| {
-            if let Err(violation) = result {
-                self.complain(violation);
-            }
-        })
+        run_all(
+            seeds,
+            threads,
+            |seed| self.scenario(seed),
+            |result| {
+                if let Err(violation) = result {
+                    self.complain(violation);
+                }
+            },
+        )
     }
 
     /// Says what went wrong, and how to see it again.

@@ -70,10 +70,15 @@ impl Node {
             _ => &[BlockPhase::Prevote, BlockPhase::Precommit],
         };
         for phase in phases {
-            for signer in self.others() {
-                let vote = self.block_vote(self.working_on(), round, *phase, block, signer);
-                self.hear(vote, PeerTag(2));
-            }
+            self.all_vote(round, *phase, block);
+        }
+    }
+
+    /// All others vote for a block.
+    pub fn all_vote(&mut self, round: Round, phase: BlockPhase, block: Option<BlockHash>) {
+        for signer in self.others() {
+            let vote = self.block_vote(self.working_on(), round, phase, block, signer);
+            self.hear(vote, PeerTag(2));
         }
     }
 
@@ -93,9 +98,10 @@ impl Node {
         let time_ms = self.now.millis().saturating_add(shift_ms).max(self.engine.chain_state().time_ms + 1);
         let commit = self.parent_commit(script);
         let state = self.engine.chain_state().clone();
+        let seals: Vec<_> = self.seals.iter().filter(|seal| seal.epoch == state.epoch).cloned().collect();
         let ledger = self.engine.ledger_mut();
         let params = &network().genesis.params;
-        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &[] };
+        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &seals };
         build_block(&state, params, &*ledger, time_ms, proposer.public(), parts).expect("memory does not fail").0
     }
 
@@ -110,6 +116,11 @@ impl Node {
     pub fn propose(&mut self, script: &mut Script<'_>) {
         let round = self.near_round(script);
         let proposer = self.proposer(round, script);
+        self.propose_as(proposer, round, script);
+    }
+
+    /// A new block of one of the others.
+    pub fn propose_as(&mut self, proposer: &SecretKey, round: Round, script: &mut Script<'_>) {
         let Block { header, parent_commit, coinbase, transactions, closing, .. } = self.build(script, proposer);
         let txids = transactions.iter().map(Transaction::txid).collect();
         let mut block = CompactBlock { header, parent_commit, coinbase, txids, closing };

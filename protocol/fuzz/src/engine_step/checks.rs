@@ -1,5 +1,6 @@
 //! What must hold for an honest node whatever is sent to it.
 
+use super::epoch_checks::Epochs;
 use crate::network::network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::ledger::BlockDelta;
 use timecoin_protocol::transaction::{OutPoint, Transaction};
-use timecoin_protocol::validator::{Epoch, Height, Round, Weight};
+use timecoin_protocol::validator::{Epoch, Height, Round};
 use timecoin_protocol::wire::Vote;
 
 /// Most effects of one turn of a run, whose turns have few inputs.
@@ -38,6 +39,7 @@ pub struct Checks {
     proofs: BTreeSet<(Height, Round, BlockHash)>,
     proposals: BTreeMap<(Height, Round), (BlockHash, Option<Round>)>,
     height: Height,
+    pub epochs: Epochs,
     /// Queries with the number of opinions that they ask for; other requests and callers.
     waiting: BTreeMap<u64, (Option<usize>, Option<Time>)>,
     verdicts: BTreeSet<u64>,
@@ -52,12 +54,6 @@ const fn at(phase: Phase) -> usize {
     }
 }
 
-fn is_quorum<'a>(voters: impl Iterator<Item = &'a PublicKey>) -> bool {
-    let validators = &network().state.validators;
-    let weight = voters.map(|voter| validators.weight_of(voter).0).sum();
-    validators.is_quorum(Weight(weight))
-}
-
 impl Checks {
     pub fn new(key: PublicKey, tuning: Tuning) -> Self {
         Self {
@@ -70,6 +66,7 @@ impl Checks {
             proofs: BTreeSet::new(),
             proposals: BTreeMap::new(),
             height: Height(0),
+            epochs: Epochs::new(key),
             waiting: BTreeMap::new(),
             verdicts: BTreeSet::new(),
             committed: BTreeSet::new(),
@@ -105,6 +102,7 @@ impl Checks {
 
     /// Records of one turn; those that others rest on come first (D-12).
     pub fn durable(&mut self, records: &[Record]) {
+        self.epochs.durable(records);
         for record in records {
             match record {
                 Record::Transaction(body) => drop(self.bodies.insert(body.txid(), Arc::clone(body))),
@@ -131,13 +129,11 @@ impl Checks {
     }
 
     fn proof(&mut self, height: Height, round: Round, block: BlockHash, proof: &[CommitSignature]) {
-        let members = network().state.validators.members();
-        let voters: BTreeSet<PublicKey> = proof
-            .iter()
-            .filter_map(|entry| members.get(usize::from(entry.validator)))
-            .map(|member| member.key)
-            .collect();
-        if is_quorum(voters.iter()) {
+        let epoch = self.epochs.of_height(height);
+        let members = self.epochs.set(epoch);
+        let voters: BTreeSet<PublicKey> =
+            proof.iter().filter_map(|entry| members.at(entry.validator)).map(|member| member.key).collect();
+        if self.epochs.is_quorum(epoch, voters.iter()) {
             self.proofs.insert((height, round, block));
         }
     }
@@ -162,7 +158,10 @@ impl Checks {
                 }
                 Phase::Commit => {
                     let prepared = &self.voters[&(batch.epoch, *txid)][at(Phase::Prepare)];
-                    assert!(is_quorum(prepared.iter()), "committed {txid} without a certificate (F-4)");
+                    assert!(
+                        self.epochs.is_quorum(batch.epoch, prepared.iter()),
+                        "committed {txid} without a certificate (F-4)"
+                    );
                 }
             }
         }
@@ -194,6 +193,7 @@ impl Checks {
         for effect in effects {
             match effect {
                 Effect::PublishVote(Vote::Finality(batch)) => self.said_votes(batch),
+                Effect::PublishVote(Vote::Seal(seal)) => self.epochs.said(seal),
                 Effect::PublishVote(Vote::Block(vote)) if vote.voter == self.key => {
                     let durable = self.block_votes.get(&(vote.height, vote.round, vote.phase));
                     assert_eq!(durable, Some(&vote.block), "a block vote that is not durable (D-1)");

@@ -6,6 +6,8 @@
 mod answers;
 mod blocks;
 mod checks;
+mod epoch_checks;
+mod epochs;
 mod messages;
 mod node;
 
@@ -17,6 +19,11 @@ const STEPS_MAX: usize = 256;
 
 /// Plays the script.
 pub fn run(bytes: &[u8]) {
+    run_to_epoch(bytes);
+}
+
+/// Plays the script, and says how many epochs ended in it.
+pub fn run_to_epoch(bytes: &[u8]) -> u64 {
     let script = &mut Script::new(bytes);
     let mut node = Node::new(script);
     for _ in 0..STEPS_MAX {
@@ -27,12 +34,25 @@ pub fn run(bytes: &[u8]) {
     }
     node.end_turn();
     node.restart(false);
+    node.engine.chain_state().epoch.0
 }
 
 /// One decision. Messages of a decision with the high bit set share a turn with what follows.
 fn step(node: &mut Node, script: &mut Script<'_>) {
     let decision = script.byte();
-    match decision & 0x1f {
+    match decision & 0x7f {
+        0x60 => return node.usual_height(script),
+        0x61 | 0x62 => node.everybody_seals(script),
+        0x63 => node.seals(script),
+        _ => usual_step(node, script, decision & 0x1f),
+    }
+    if decision < 0x80 {
+        node.end_turn();
+    }
+}
+
+fn usual_step(node: &mut Node, script: &mut Script<'_>, decision: u8) {
+    match decision {
         0..4 => node.sleep_until_due(),
         4 | 5 => node.pass(script),
         6 | 7 => node.new_transactions(script),
@@ -52,8 +72,5 @@ fn step(node: &mut Node, script: &mut Script<'_>) {
         29 => node.restart(false),
         30 => node.restart(true),
         _ => node.lose_turn(),
-    }
-    if decision < 0x80 {
-        node.end_turn();
     }
 }

@@ -11,6 +11,7 @@ use timecoin_protocol::block::{Commit, CompactBlock};
 use timecoin_protocol::engine::{
     Config, Effect, Engine, Event, Input, Journal, Ledger, Record, Request, RequestId, Time, Tuning, Turn,
 };
+use timecoin_protocol::finality::Seal;
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, SecretKey};
 use timecoin_protocol::ledger::{BlockDelta, Unavailable, UtxoSet};
@@ -80,6 +81,8 @@ pub struct Node {
     pub coins: Vec<Coin>,
     pub transactions: Vec<Arc<Transaction>>,
     pub blocks: Vec<CompactBlock>,
+    /// Seals that the others have, own ones included.
+    pub seals: Vec<Arc<Seal>>,
     pub said: Vec<Vote>,
     pub pending: Vec<(RequestId, Request)>,
     /// Of the tip.
@@ -132,6 +135,7 @@ impl Node {
             coins: genesis_coins(),
             transactions: Vec::new(),
             blocks: Vec::new(),
+            seals: Vec::new(),
             said: Vec::new(),
             pending: Vec::new(),
             commit: None,
@@ -169,6 +173,16 @@ impl Node {
         }
         if self.blocks.len() > REMEMBERED_MAX {
             self.blocks.remove(0);
+        }
+    }
+
+    /// A seal that the others know from now on.
+    pub fn learn_seal(&mut self, seal: Arc<Seal>) {
+        if !self.seals.contains(&seal) {
+            self.seals.push(seal);
+        }
+        if self.seals.len() > REMEMBERED_MAX {
+            self.seals.remove(0);
         }
     }
 
@@ -211,6 +225,7 @@ impl Node {
     }
 
     fn commit(&mut self, turn: Turn) {
+        self.checks.epochs.note(self.engine.chain_state());
         let effects = match turn.commit(&mut Disk(&mut self.disk, &mut self.checks)) {
             Ok(effects) => effects,
             Err(never) => match never {},
@@ -226,11 +241,17 @@ impl Node {
     /// What the others learn.
     fn see(&mut self, effect: Effect) {
         match effect {
-            Effect::PublishVote(vote) => self.said.push(vote),
+            Effect::PublishVote(vote) => {
+                if let Vote::Seal(seal) = &vote {
+                    self.learn_seal(Arc::new(seal.clone()));
+                }
+                self.said.push(vote);
+            }
             Effect::PublishProposal(proposal) => self.learn_block(proposal.block.clone()),
             Effect::Request(id, _, request) => self.pending.push((id, request)),
             Effect::Event(Event::Block { block, delta }) => {
                 let total = self.engine.ledger_mut().utxos.values().map(|utxo| utxo.output.amount);
+                self.checks.epochs.closes(&block.block);
                 self.checks.block(&delta, timecoin_protocol::amount::Amount::checked_sum(total));
                 let coinbase = coins_of(delta.coinbase, &block.block.coinbase.outputs);
                 self.coins.extend(coinbase);

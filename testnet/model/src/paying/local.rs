@@ -1,12 +1,12 @@
 //! One honest validator: its engine, its disk, what it has said, and what it did wrong.
 
 use super::setting::{Disk, Memory, QUORUM, SETTING, Setting};
-use std::collections::hash_map::DefaultHasher;
+use crate::print::Printer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
+use timecoin_protocol::block::{BlockPhase, BlockVote, Closing, Proposal};
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{
     Effect, Engine, Event, Input, PeerTag, Record, Request, RequestId, Status, Time, Turn,
@@ -83,7 +83,9 @@ pub enum Misdeed {
     VotedAfterSeal,
     /// Its seal does not list what it voted Commit for (E-4), or it made two.
     WrongSeal,
-    /// Took a closing block without seals of a quorum (E-5).
+    /// Voted Commit without the votes of a prepare certificate on its disk (F-4, D-12).
+    CommittedUncertified,
+    /// Voted for or took a closing block without seals of a quorum (E-5).
     ClosedWithoutQuorum,
     /// Lost something final with its epoch (E-8).
     FinalityLost,
@@ -98,7 +100,7 @@ pub enum Misdeed {
 }
 
 /// What a node has told its users.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct News {
     /// Payments with a prepare certificate, by epoch.
     pub prepared: BTreeSet<(u64, usize)>,
@@ -108,6 +110,8 @@ pub struct News {
     pub committed: BTreeSet<usize>,
     /// The blocks of its chain.
     pub blocks: BTreeMap<u64, BlockHash>,
+    /// The epoch in which it cast a Prepare or Commit vote after it had died, if it did.
+    pub voted_again: Option<u64>,
 }
 
 /// An honest validator.
@@ -135,7 +139,7 @@ pub struct Local {
     pub crashes: u8,
     /// What it did wrong.
     pub misdeeds: BTreeSet<Misdeed>,
-    print: [u64; 2],
+    print: u128,
 }
 
 impl Local {
@@ -156,7 +160,7 @@ impl Local {
             proposals: BTreeMap::new(),
             crashes: 0,
             misdeeds: BTreeSet::new(),
-            print: [0; 2],
+            print: 0,
         };
         local.start()?;
         local.take_print();
@@ -184,7 +188,7 @@ impl Local {
         self.arrived.clear();
         self.proposals.clear();
         let restored = SETTING.engine(self.own).and_then(|mut engine| {
-            self.disk.0.clone().into_iter().try_for_each(|record| engine.restore(record))?;
+            self.disk.records.clone().into_iter().try_for_each(|record| engine.restore(record))?;
             self.engine = engine;
             self.start()
         });
@@ -236,11 +240,7 @@ impl Local {
             Event::Block { block, .. } => {
                 let header = &block.block.header;
                 self.news.blocks.insert(header.height.0, header.hash());
-                let closing = &block.block.closing;
-                let members: BTreeSet<_> = closing.seals.iter().map(|seal| seal.validator).collect();
-                if closing.closes() && members.len() < QUORUM {
-                    self.misdeeds.insert(Misdeed::ClosedWithoutQuorum);
-                }
+                self.check_closing(&block.block.closing);
             }
             Event::Epoch { epoch: begun, .. } => *epoch = begun.0,
             Event::FinalityLost { .. } => drop(self.misdeeds.insert(Misdeed::FinalityLost)),
@@ -273,18 +273,43 @@ impl Local {
         if voted.len() > 1 {
             self.misdeeds.insert(Misdeed::VotedForBoth);
         }
+        if self.crashes > 0 && !self.said.contains(&Message::vote(self.own, &Vote::Finality(Arc::new(batch.clone())))) {
+            self.news.voted_again = Some(epoch);
+        }
+        if batch.phase == Phase::Commit && batch.txids.iter().any(|txid| self.prepared_by(epoch, txid) < QUORUM) {
+            self.misdeeds.insert(Misdeed::CommittedUncertified);
+        }
         if self.said.iter().any(|message| message.about == About::Seal(epoch)) {
             self.misdeeds.insert(Misdeed::VotedAfterSeal);
         }
         let is_locked = |txid: &Txid| {
-            self.disk.0.iter().any(|record| {
+            self.disk.records.iter().any(|record| {
                 matches!(record, Record::Locked { epoch, locks }
                     if *epoch == batch.epoch && locks.iter().any(|(_, locked)| locked == txid))
             })
         };
-        let is_durable = self.disk.0.iter().any(|record| matches!(record, Record::Votes(own) if own.as_ref() == batch));
+        let is_durable =
+            self.disk.records.iter().any(|record| matches!(record, Record::Votes(own) if own.as_ref() == batch));
         if !is_durable || (batch.phase == Phase::Prepare && !batch.txids.iter().all(is_locked)) {
             self.misdeeds.insert(Misdeed::NotDurable);
+        }
+    }
+
+    /// How many validators' Prepare votes for a payment are on the disk: each counts once, whatever the engine counted.
+    fn prepared_by(&self, epoch: u64, txid: &Txid) -> usize {
+        let voter = |record: &Record| match record {
+            Record::Votes(batch) if (batch.epoch.0, batch.phase) == (epoch, Phase::Prepare) => {
+                batch.txids.contains(txid).then_some(batch.voter)
+            }
+            _ => None,
+        };
+        self.disk.records.iter().filter_map(voter).collect::<BTreeSet<_>>().len()
+    }
+
+    fn check_closing(&mut self, closing: &Closing) {
+        let members: BTreeSet<_> = closing.seals.iter().map(|seal| seal.validator).collect();
+        if closing.closes() && members.len() < QUORUM {
+            self.misdeeds.insert(Misdeed::ClosedWithoutQuorum);
         }
     }
 
@@ -296,7 +321,7 @@ impl Local {
         if self.said.iter().any(|said| other(&said)) || listed.iter().any(|txid| !seal.txids.contains(txid)) {
             self.misdeeds.insert(Misdeed::WrongSeal);
         }
-        if !self.disk.0.iter().any(|record| matches!(record, Record::Sealed(own) if own.as_ref() == seal)) {
+        if !self.disk.records.iter().any(|record| matches!(record, Record::Sealed(own) if own.as_ref() == seal)) {
             self.misdeeds.insert(Misdeed::NotDurable);
         }
     }
@@ -310,7 +335,8 @@ impl Local {
         if twice {
             self.misdeeds.insert(Misdeed::BlockVotedTwice);
         }
-        let Some(proposal) = vote.block.and_then(|hash| self.proposals.get(&hash)) else { return };
+        let Some(proposal) = vote.block.and_then(|hash| self.proposals.get(&hash)).cloned() else { return };
+        self.check_closing(&proposal.block.closing);
         let is_new = vote.phase == BlockPhase::Prevote && proposal.valid_round.is_none() && vote.round.0 > 0;
         let lacks = |txid: &Txid| self.engine.certificate(txid).is_none();
         if is_new && proposal.block.txids.iter().any(lacks) && vote.height > self.engine.chain_state().height {
@@ -331,28 +357,15 @@ impl Local {
         }
     }
 
-    /// Takes the fingerprint: of everything, by what the parts show of themselves. Call it after each move.
+    /// Takes the fingerprint, of everything. Call it after each move.
     pub fn take_print(&mut self) {
-        let whole = format!(
-            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?}",
-            self.own,
-            self.engine,
-            self.disk,
-            self.now,
-            self.said,
-            self.news,
-            self.arrived,
-            self.asked,
-            self.proposals,
-            self.crashes,
-            self.misdeeds
-        );
-        self.print = [1_u8, 2].map(|salt| {
-            let mut hasher = DefaultHasher::new();
-            salt.hash(&mut hasher);
-            whole.hash(&mut hasher);
-            hasher.finish()
-        });
+        let mut printer = Printer::default();
+        printer.add((self.own, self.now.0, &self.said, &self.news, &self.arrived, self.crashes, &self.misdeeds));
+        printer.add(self.disk.print());
+        for (hash, proposal) in &self.proposals {
+            printer.add((hash, proposal.round.0));
+        }
+        self.print = printer.show(&self.engine).show(&self.asked).take();
     }
 }
 
@@ -372,6 +385,6 @@ impl Hash for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "node {} {:x?}", self.own, self.print)
+        write!(f, "node {} {:x}", self.own, self.print)
     }
 }

@@ -5,9 +5,11 @@
 mod local;
 mod moves;
 mod properties;
+mod scripts;
 mod setting;
 
 pub use local::{About, Local, Message, Misdeed};
+pub use scripts::Begin;
 pub use setting::{Memory, SETTING, Setting};
 
 use crate::product::{Host, Product};
@@ -20,6 +22,8 @@ use timecoin_protocol::validator::{Height, Round};
 /// What is checked: how much can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
+    /// What has happened before.
+    pub begin: Begin,
     /// The highest block that is agreed on; without blocks, time stands still.
     pub blocks: u64,
     /// The highest round of a height.
@@ -63,7 +67,8 @@ impl Host for Paying {
     type Message = Message;
 
     fn first(&self) -> Vec<Local> {
-        (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok()).collect()
+        let first = (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok());
+        scripts::play(self, first.collect())
     }
 
     fn said<'a>(&self, local: &'a Local) -> &'a BTreeSet<Message> {

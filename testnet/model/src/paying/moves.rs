@@ -112,7 +112,12 @@ fn counted(local: &Local, epoch: u64, phase: Phase, payment: usize) -> BTreeSet<
         let counts = batch.epoch.0 == epoch && batch.phase == phase && batch.txids.contains(&txid);
         counts.then(|| SETTING.keys.iter().position(|key| key.public() == batch.voter)).flatten()
     };
-    local.disk.0.iter().filter_map(|record| if let Record::Votes(batch) = record { of(batch) } else { None }).collect()
+    local
+        .disk
+        .records
+        .iter()
+        .filter_map(|record| if let Record::Votes(batch) = record { of(batch) } else { None })
+        .collect()
 }
 
 /// Sets of finality votes that may come together.

@@ -20,6 +20,9 @@ pub(super) fn all() -> Vec<Property<Network>> {
             nobody(n, s, Misdeed::NotDurable)
         }),
         Property::always("a Commit vote rests on a quorum of Prepare votes (F-4)", commits_rest_on_prepares),
+        Property::always("who votes Commit has Prepare votes of a quorum on its disk (F-3, F-4, D-12)", |n, s| {
+            nobody(n, s, Misdeed::CommittedUncertified)
+        }),
         Property::always("what is final rests on a quorum of Commit votes (F-3, F-4)", finals_rest_on_commits),
         Property::always("a certificate proves what it says (F-5, E-2)", |n, s| {
             nobody(n, s, Misdeed::WrongCertificate)
@@ -28,7 +31,7 @@ pub(super) fn all() -> Vec<Property<Network>> {
             nobody(n, s, Misdeed::VotedAfterSeal)
         }),
         Property::always("a seal lists what was voted Commit for (E-4)", |n, s| nobody(n, s, Misdeed::WrongSeal)),
-        Property::always("an epoch ends with seals of a quorum (E-5)", |n, s| {
+        Property::always("nobody votes for or takes a closing block without seals of a quorum (E-5)", |n, s| {
             nobody(n, s, Misdeed::ClosedWithoutQuorum)
         }),
         Property::always("what is final is in a block when its epoch ends (E-8)", |n, s| {
@@ -43,7 +46,12 @@ pub(super) fn all() -> Vec<Property<Network>> {
         Property::sometimes("the first payment is final", |n, s| is_final(n, s, 0)),
         Property::sometimes("the second payment is final", |n, s| is_final(n, s, 1)),
         Property::sometimes("votes are split: neither can be final", split),
-        Property::sometimes("one that restarted votes", restarted_votes),
+        Property::sometimes("one that restarted votes", |n, s| {
+            n.locals(s).iter().any(|local| local.news.voted_again.is_some())
+        }),
+        Property::sometimes("one that restarted sees the epoch end", |n, s| {
+            n.locals(s).iter().any(|local| local.crashes > 0 && epoch_of(local) > 0)
+        }),
         Property::sometimes("one commits what it did not prepare", commits_unprepared),
         Property::sometimes("a payment is in a block", |n, s| {
             n.locals(s).iter().any(|local| !local.news.committed.is_empty())
@@ -122,10 +130,6 @@ fn split(network: &Network, state: &State) -> bool {
     let locals = network.locals(state);
     let votes: Vec<_> = locals.iter().map(|local| local.voted(0, Phase::Prepare)).collect();
     votes.iter().all(|voted| !voted.is_empty()) && votes.iter().any(|voted| Some(voted) != votes.first())
-}
-
-fn restarted_votes(network: &Network, state: &State) -> bool {
-    network.locals(state).iter().any(|local| local.crashes > 0 && !local.voted(0, Phase::Commit).is_empty())
 }
 
 fn commits_unprepared(network: &Network, state: &State) -> bool {

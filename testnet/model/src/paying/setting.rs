@@ -1,7 +1,9 @@
 //! The network of the model: four validators of equal weight, one coin, and two payments that spend it.
 
+use crate::print::Printer;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
@@ -98,10 +100,17 @@ impl Setting {
 }
 
 /// A UTXO set in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Memory {
     utxos: BTreeMap<OutPoint, Utxo>,
     heights: BTreeMap<Txid, Height>,
+}
+
+/// What is in it follows from the chain, which the engine shows.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({}, {})", self.utxos.len(), self.heights.len())
+    }
 }
 
 impl UtxoSet for Memory {
@@ -126,13 +135,28 @@ impl Ledger for Memory {
 
 /// What survives a crash.
 #[derive(Clone, Debug, Default)]
-pub struct Disk(pub Vec<Record>);
+pub struct Disk {
+    /// All records, in order.
+    pub records: Vec<Record>,
+    /// Fingerprint of them.
+    print: u128,
+}
+
+impl Disk {
+    /// Fingerprint of all records.
+    pub const fn print(&self) -> u128 {
+        self.print
+    }
+}
 
 impl Journal for Disk {
     type Error = Infallible;
 
     fn append(&mut self, records: &[Record]) -> Result<(), Infallible> {
-        self.0.extend_from_slice(records);
+        self.records.extend_from_slice(records);
+        for record in records {
+            self.print = Printer::default().add(self.print).show(record).take();
+        }
         Ok(())
     }
 }

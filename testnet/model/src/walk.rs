@@ -1,0 +1,117 @@
+//! Random walks: deeper than a check of all states, and never exhaustive.
+
+use crate::check::{Broken, Limits, Outcome};
+use crate::product::{Host, Product, State, Step};
+use stateright::{Expectation, Model, Property};
+use std::time::{Duration, Instant};
+
+/// No walk is longer.
+const STEPS_MAX: usize = 1_000;
+/// With more local states than this the tables are made anew: each holds a whole node.
+const LOCAL_STATES_MAX: usize = 20_000;
+
+/// Walks at random from the start, again and again, until the time is up or, with
+/// [`Limits::until_broken`], a promise is broken. The same seed walks the same ways.
+pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
+    let began = Instant::now();
+    let network = Product::new(host).ending_after(limits.time);
+    let properties = H::properties();
+    let mut walker =
+        Walker { network: &network, open: properties.iter().collect(), chance: seed, limits, found: empty() };
+    let mut forgotten = 0;
+    while !walker.is_done(began) {
+        if network.local_count() > LOCAL_STATES_MAX {
+            forgotten += network.local_count();
+            network.forget();
+        }
+        walker.once(began);
+    }
+    let impossible = walker.open.iter().filter(|property| property.expectation == Expectation::Sometimes);
+    let impossible = impossible.map(|property| property.name).collect();
+    let local_states = network.local_count() + forgotten;
+    Outcome { impossible, local_states, time: began.elapsed(), ..walker.found }
+}
+
+const fn empty() -> Outcome {
+    Outcome {
+        exhaustive: false,
+        states: 0,
+        steps: 0,
+        local_states: 0,
+        depth: 0,
+        time: Duration::ZERO,
+        broken: Vec::new(),
+        impossible: Vec::new(),
+    }
+}
+
+struct Walker<'a, H: Host> {
+    network: &'a Product<H>,
+    /// Promises that hold so far, and what was not seen yet.
+    open: Vec<&'a Property<Product<H>>>,
+    chance: u64,
+    limits: Limits,
+    found: Outcome,
+}
+
+impl<H: Host> Walker<'_, H> {
+    fn is_done(&self, began: Instant) -> bool {
+        began.elapsed() >= self.limits.time || (self.limits.until_broken && !self.found.broken.is_empty())
+    }
+
+    /// One walk, as far as it goes.
+    fn once(&mut self, began: Instant) {
+        let Some(mut state) = self.network.init_states().pop() else { return };
+        let mut way = Vec::new();
+        self.look(&state, &way);
+        while way.len() < STEPS_MAX && !self.is_done(began) {
+            let Some((step, next)) = self.choose(&state) else { return };
+            way.push(step);
+            state = next;
+            self.look(&state, &way);
+        }
+    }
+
+    /// One of the nodes, and one of its steps that stay within the bounds.
+    fn choose(&mut self, state: &State) -> Option<(Step, State)> {
+        let mut nodes: Vec<usize> = (0..state.len()).collect();
+        while !nodes.is_empty() {
+            let node = nodes.swap_remove(self.below(nodes.len()));
+            let mut steps = self.network.steps(state, node);
+            while !steps.is_empty() {
+                let step = steps.swap_remove(self.below(steps.len()));
+                let next = self.network.next_state(state, step).filter(|next| self.network.within_boundary(next));
+                if let Some(next) = next {
+                    return Some((step, next));
+                }
+            }
+        }
+        None
+    }
+
+    /// Which promises hold in a state.
+    fn look(&mut self, state: &State, way: &[Step]) {
+        self.found.states += 1;
+        self.found.steps += usize::from(!way.is_empty());
+        self.found.depth = self.found.depth.max(way.len());
+        let (network, broken) = (self.network, &mut self.found.broken);
+        self.open.retain(|property| match (&property.expectation, (property.condition)(network, state)) {
+            (Expectation::Always, false) => {
+                let steps = way.iter().map(|step| network.describe(step)).collect();
+                broken.push(Broken { property: property.name, steps });
+                false
+            }
+            (Expectation::Sometimes, true) => false,
+            _ => true,
+        });
+    }
+
+    /// A number below `range`, by SplitMix64: the same on every machine, and with every version of everything.
+    fn below(&mut self, range: usize) -> usize {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mixed = u128::from(mixed ^ mixed >> 31);
+        usize::try_from(mixed * range as u128 >> 64).unwrap_or_default()
+    }
+}
