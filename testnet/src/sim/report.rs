@@ -106,6 +106,8 @@ pub enum Invariant {
     Bounds,
     /// No honest node blames another one.
     NoBlame,
+    /// Evidence is true, and against liars alone.
+    OnlyLiarsAccused,
     /// In the end everything valid has a terminal status, the same everywhere.
     Settled,
 }
@@ -125,6 +127,7 @@ impl Invariant {
             Self::NeverBack => "heights, rounds, epochs never back",
             Self::Bounds => "memory within bounds",
             Self::NoBlame => "no honest node blamed",
+            Self::OnlyLiarsAccused => "only liars accused",
             Self::Settled => "everything settled",
         }
     }
@@ -149,6 +152,12 @@ pub struct Report {
     pub epochs: u64,
     /// Seals that honest validators signed.
     pub seals: u64,
+    /// Lying validators that signed contradictions.
+    pub contradicted: u64,
+    /// Of all liars, those that an honest node found out.
+    pub caught: u64,
+    /// Those that lost their vote.
+    pub removed: u64,
     /// Times to finality at the first node, in milliseconds; sorted in the report of one run.
     pub finality_ms: Vec<u64>,
     /// Messages sent.
@@ -200,6 +209,9 @@ impl Report {
         self.by_block += other.by_block;
         self.epochs += other.epochs;
         self.seals += other.seals;
+        self.contradicted += other.contradicted;
+        self.caught += other.caught;
+        self.removed += other.removed;
         self.finality_ms.extend(other.finality_ms);
         self.messages += other.messages;
         self.bytes += other.bytes;
@@ -225,6 +237,9 @@ impl Report {
             ("payments settled by a block", self.by_block),
             ("epochs ended", self.epochs),
             ("seals of honest validators", self.seals),
+            ("liars that contradicted themselves", self.contradicted),
+            ("liars found out", self.caught),
+            ("liars that lost their vote", self.removed),
             ("finality p50, ms", self.finality(50)),
             ("finality p95, ms", self.finality(95)),
             ("messages", self.messages),

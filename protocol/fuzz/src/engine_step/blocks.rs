@@ -95,7 +95,7 @@ impl Node {
         let state = self.engine.chain_state().clone();
         let ledger = self.engine.ledger_mut();
         let params = &network().genesis.params;
-        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &[] };
+        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &[], evidence: &[] };
         build_block(&state, params, &*ledger, time_ms, proposer.public(), parts).expect("memory does not fail").0
     }
 

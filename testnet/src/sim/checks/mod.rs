@@ -1,5 +1,6 @@
 //! What must hold after every step, and at the end.
 
+mod evidence;
 mod nodes;
 mod votes;
 
@@ -7,6 +8,7 @@ use super::node::Node;
 use super::report::{Invariant, Report, Violation};
 use super::scenario::Scenario;
 use super::workload::Workload;
+use evidence::Accusations;
 use nodes::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub(super) struct Checks {
     finals: BTreeSet<Txid>,
     blocks: BTreeMap<Height, BlockHash>,
     said: Said,
+    accusations: Accusations,
     marks: BTreeMap<usize, Marks>,
     /// The last block that each node is known to have.
     told: BTreeMap<usize, Height>,
@@ -53,6 +56,7 @@ impl Checks {
             finals: BTreeSet::new(),
             blocks: BTreeMap::new(),
             said: Said::default(),
+            accusations: Accusations::new(scenario, genesis.hash()),
             marks: BTreeMap::new(),
             told: BTreeMap::new(),
             committed: BTreeMap::new(),
@@ -106,6 +110,7 @@ impl Checks {
             Event::Status { txid, status, .. } => self.status(node, *txid, status, now),
             Event::Block { block, delta } => {
                 self.has_block(node, block)?;
+                self.offenders(node, &delta.state)?;
                 self.report.check(Invariant::Supply);
                 let height = block.block.header.height;
                 let expected = self.genesis_supply.units() + self.reward * height.0;
@@ -118,6 +123,7 @@ impl Checks {
                 self.report.epochs = self.report.epochs.max(epoch.0);
                 Ok(())
             }
+            Event::Evidence(evidence) => self.evidence(node, evidence),
             Event::FinalityLost { txid, epoch } => Err(format!("{txid}, final in epoch {epoch}, is in no block of it")),
             _ => Ok(()),
         }
