@@ -10,7 +10,7 @@ use libp2p::{Multiaddr, PeerId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use timecoin_protocol::address::NetworkKind;
-use timecoin_protocol::block::CommittedBlock;
+use timecoin_protocol::block::{CommittedBlock, EvidenceKind};
 use timecoin_protocol::engine::{Admitted, Gauges, Path, Refusal, Reputation, Status, Time};
 use timecoin_protocol::finality::Certificate;
 use timecoin_protocol::genesis::Genesis;
@@ -83,6 +83,8 @@ pub enum News {
         /// When it entered the pool, if it did here.
         admitted_at: Option<Time>,
     },
+    /// A validator contradicted itself.
+    Evidence(EvidenceKind),
     /// A block was committed.
     Block(Arc<CommittedBlock>, Arc<BlockDelta>),
     /// A sampling poll ended.
@@ -191,6 +193,8 @@ pub struct View {
     pub peers: ArcSwap<Vec<PeerInfo>>,
     /// Validators' nodes.
     pub masternodes: DashMap<PublicKey, MasternodeEntry>,
+    /// Validators against whom there is evidence that is in no block yet, and what they did twice.
+    pub accused: DashMap<PublicKey, EvidenceKind>,
     /// Where this node listens.
     pub listening: ArcSwap<Vec<Multiaddr>>,
     /// When this node started.
@@ -230,6 +234,7 @@ impl View {
             reputations: ArcSwap::from_pointee(Vec::new()),
             peers: ArcSwap::from_pointee(Vec::new()),
             masternodes: DashMap::new(),
+            accused: DashMap::new(),
             listening: ArcSwap::from_pointee(Vec::new()),
             started_at,
             synced: AtomicBool::new(false),

@@ -1,4 +1,4 @@
-//! Validators join and leave while the network runs (E-1, E-5…E-7).
+//! Validators join and leave while the network runs (E-1, E-5…E-7), and lose their vote (X-3…X-7).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(dead_code)]
 
@@ -71,5 +71,35 @@ async fn a_node_that_bonds_votes_from_the_epoch_after_the_next_and_leaves_again(
     cluster.stop(newcomer).await;
     let payment = cluster.payment(1, "without the newcomer");
     settle(&cluster, payment).await;
+    cluster.stop_all().await;
+}
+
+/// Two nodes with one key both propose when it is their turn, and say different things.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_key_that_runs_on_two_nodes_loses_its_vote() {
+    let mut cluster = Cluster::start_with_epochs(4, 4).await;
+    let offender = validator_key(3).public();
+    let twin = cluster.add_twin(3).await;
+    cluster.connected().await;
+    for index in 0..3 {
+        within(&format!("node {index} to take the vote from its offender"), async || {
+            let state = cluster.node(index).view.state.load_full();
+            assert!(state.offenders.keys().all(|key| *key == offender), "{:?}", state.offenders);
+            state.offenders.contains_key(&offender).then_some(())
+        })
+        .await;
+    }
+    let state = cluster.node(0).view.state.load_full();
+    assert_eq!((state.validators.index_of(&offender), state.next_validators.index_of(&offender)), (None, None));
+    let height = state.offenders[&offender].height;
+    let block = cluster.node(1).view.chain.block(height).unwrap().unwrap();
+    assert_eq!(block.block.closing.evidence[0].verify(&cluster.genesis.hash()), Ok(()));
+    // They go on without it, and so does one that was not there: it gets the evidence with the block.
+    cluster.stop(twin).await;
+    cluster.stop(3).await;
+    let follower = cluster.add_follower().await;
+    let payment = cluster.payment(0, "without the offender");
+    settle(&cluster, payment).await;
+    assert!(cluster.node(follower).view.state.load().offenders.contains_key(&offender));
     cluster.stop_all().await;
 }

@@ -13,13 +13,15 @@ use timecoin_node::verify::cache::CheckedSignatures;
 use timecoin_node::verify::lanes::{Lane, Lanes, Limits, Portion, Taken};
 use timecoin_node::verify::{self, Checked, From, Job, Outlets, Verifiers};
 use timecoin_node::view::SubmitError;
+use timecoin_protocol::block::evidence::TwoBlockVotes;
+use timecoin_protocol::block::{BlockPhase, BlockVote, Evidence};
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::engine::{Input, Offence, PeerTag, RequestId, Response, Source, Verdict};
 use timecoin_protocol::finality::{Phase, VoteBatch};
-use timecoin_protocol::hash::Txid;
+use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::{SecretKey, SignatureCache, Signed, Verified};
 use timecoin_protocol::transaction::Transaction;
-use timecoin_protocol::validator::Epoch;
+use timecoin_protocol::validator::{Epoch, Height, Round};
 use timecoin_protocol::wire::{Announcement, Topic, TransactionBatch, TransactionsResponse, Vote};
 use tokio::sync::{mpsc, oneshot};
 
@@ -83,6 +85,17 @@ impl Pool {
         self.gossip(id, Topic::Votes, encode(&self.vote(epoch, key)));
     }
 
+    /// Two prevotes of `key` in round `round` of height 1.
+    fn evidence(&self, round: u32, key: &SecretKey) -> Evidence {
+        let genesis = &self.fixture.view.genesis_hash;
+        let vote = |block| BlockVote::sign(Epoch(0), Height(1), Round(round), BlockPhase::Prevote, block, key, genesis);
+        Evidence::BlockVotes(TwoBlockVotes::of(&vote(None), &vote(Some(BlockHash([1; 32])))).unwrap())
+    }
+
+    fn gossip_evidence(&self, id: u64, evidence: Evidence) {
+        self.gossip(id, Topic::Votes, encode(&Vote::Evidence(Arc::new(evidence))));
+    }
+
     fn vote(&self, epoch: u64, key: &SecretKey) -> Vote {
         let genesis = &self.fixture.view.genesis_hash;
         Vote::Finality(Arc::new(VoteBatch::sign(Epoch(epoch), Phase::Prepare, vec![Txid([1; 32])], key, genesis)))
@@ -105,6 +118,32 @@ impl Pool {
         match self.command().await {
             Command::Verdict(GossipId(id), verdict) => (id, verdict),
             other => panic!("no verdict: {other:?}"),
+        }
+    }
+}
+
+/// it is forwarded once for each offender; nobody is made to forward what proves nothing, or accuses nobody.
+#[tokio::test]
+async fn evidence_is_forwarded_once_for_each_validator_that_it_is_against() {
+    let mut pool = Pool::start();
+    pool.gossip_evidence(1, pool.evidence(0, &stranger()));
+    assert_eq!(pool.verdict().await, (1, Verdict::Ignore));
+    let mut forged = pool.evidence(0, &validator(1));
+    let Evidence::BlockVotes(votes) = &mut forged else { panic!("two prevotes") };
+    votes.sides[1].signature.0[0] ^= 1;
+    pool.gossip_evidence(2, forged.clone());
+    assert_eq!(pool.verdict().await, (2, Verdict::Reject));
+    let Evidence::BlockVotes(votes) = &mut forged else { panic!("two prevotes") };
+    votes.sides[1] = votes.sides[0];
+    pool.gossip_evidence(3, forged);
+    assert_eq!(pool.verdict().await, (3, Verdict::Reject));
+    for (id, round, who, verdict) in
+        [(4, 0, 1, Verdict::Accept), (5, 0, 1, Verdict::Ignore), (6, 7, 1, Verdict::Ignore), (7, 0, 2, Verdict::Accept)]
+    {
+        pool.gossip_evidence(id, pool.evidence(round, &validator(who)));
+        assert_eq!(pool.verdict().await, (id, verdict));
+        if verdict == Verdict::Accept {
+            assert!(matches!(pool.next(true), Checked::Input(Input::Votes(..))));
         }
     }
 }

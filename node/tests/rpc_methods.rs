@@ -6,12 +6,17 @@ mod rpc_support;
 use rpc_support::http::PATIENCE;
 use rpc_support::{COIN_UNITS, COINS, FEE_UNITS, Node, address, call, key};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use timecoin_node::view::{Call, SubmitError};
 use timecoin_protocol::amount::Amount;
+use timecoin_protocol::block::EvidenceKind;
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{Admitted, Path, Refusal, Status};
 use timecoin_protocol::hash::Txid;
+use timecoin_protocol::ledger::Offender;
 use timecoin_protocol::transaction::{OutPoint, Transaction};
+use timecoin_protocol::validator::Height;
 
 const PAID: u64 = 400_000;
 const CHANGE: u64 = COIN_UNITS - PAID - FEE_UNITS;
@@ -335,6 +340,19 @@ async fn validators_are_listed_with_weight_tier_and_share() {
     let list = call(&server, "masternodelist", json!([])).await.unwrap();
     assert_eq!((&list[0]["key"], &list[0]["tier"]), (&json!(key(1).public()), &json!("bronze")));
     assert_eq!((&list[0]["share_ppm"], &list[0]["payout"]), (&json!(1_000_000), &json!(address(1))));
+    assert_eq!((&list[0]["status"], &list[0]["offender"]), (&json!("active"), &Value::Null));
+    // it is shown while its evidence is in no block yet; X-7: and with the block when it is.
+    node.view.accused.insert(key(1).public(), EvidenceKind::DoublePrepare);
+    let list = call(&server, "masternodelist", json!([])).await.unwrap();
+    assert_eq!(list[0]["offender"], json!({"kind": "double_prepare", "height": null}));
+    let mut state = node.view.state.load().as_ref().clone();
+    let offender = Offender { kind: EvidenceKind::DoubleSeal, height: Height(1) };
+    state.offenders = [(key(1).public(), offender)].into_iter().collect::<BTreeMap<_, _>>().into();
+    let before = node.view.state.swap(Arc::new(state));
+    let list = call(&server, "masternodelist", json!([])).await.unwrap();
+    assert_eq!(list[0]["offender"], json!({"kind": "double_seal", "height": 1}));
+    assert_eq!(list[0]["status"], "removed");
+    node.view.state.store(before);
     let own = call(&server, "masternodestatus", json!([])).await.unwrap();
     assert_eq!((&own["active"], &own["signed_last_block"]), (&json!(true), &json!(true)));
     let consensus = call(&server, "getconsensusinfo", json!([])).await.unwrap();

@@ -47,6 +47,16 @@ pub const REQUEST_CERTIFICATES_MAX: usize = 1_024;
 pub const SEAL_TXIDS_MAX: usize = 20_000;
 /// Largest sum of the bitmaps of a closing block, in bytes (E-5).
 pub const CLOSING_LISTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest piece of evidence, in bytes: two bodies, two Merkle paths of a full batch of votes, and what is signed.
+pub const EVIDENCE_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX + 2 * 1024;
+/// Most pieces of evidence in a closing block.
+pub const CLOSING_EVIDENCE_MAX: usize = 256;
+/// Largest sum of the encoded evidence in a closing block, in bytes.
+pub const CLOSING_EVIDENCE_BYTES_MAX: usize = 64 * 1024;
+/// Largest sum of the encoded evidence that a node keeps until it is in a block, in bytes; more is ignored until then.
+pub const EVIDENCE_HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most bytes of evidence in one answer to a question for the status (N-6).
+pub const STATUS_EVIDENCE_BYTES_MAX: usize = 256 * 1024;
 /// Fewest blocks of an epoch (G-3).
 pub const EPOCH_BLOCKS_MIN: u64 = 2;
 /// Most bytes of seals in one answer to a question for the status (N-6).
@@ -71,14 +81,18 @@ pub const ROUNDS_AHEAD_MAX: u32 = 16;
 pub const SPENDS_PER_OUTPOINT_MAX: usize = 2;
 
 const _: () = assert!(
-    BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 300 < GOSSIP_BYTES_MAX,
+    BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 300 + CLOSING_EVIDENCE_BYTES_MAX < GOSSIP_BYTES_MAX,
     "a compact proposal fits a gossip message"
 );
 const _: () = assert!(VOTES_PER_BATCH_MAX * 32 + 1024 < GOSSIP_BYTES_MAX);
 const _: () = assert!(SEAL_TXIDS_MAX * 32 + 1024 < GOSSIP_BYTES_MAX, "a seal fits a gossip message");
 const _: () = assert!(SEAL_TXIDS_MAX * 32 + 1024 < STATUS_SEALS_BYTES_MAX);
+const _: () = assert!(EVIDENCE_BYTES_MAX <= CLOSING_EVIDENCE_BYTES_MAX, "every piece of evidence fits a closing block");
+const _: () = assert!(EVIDENCE_BYTES_MAX <= STATUS_EVIDENCE_BYTES_MAX);
 const _: () = assert!(QUERY_TXIDS_MAX * 32 + 1024 <= REQUEST_BYTES_MAX);
 const _: () = assert!(GOSSIP_TRANSACTIONS_BYTES_TARGET + TRANSACTION_BYTES_MAX < GOSSIP_BYTES_MAX);
-const _: () =
-    assert!(BLOCK_BYTES_MAX + CLOSING_LISTED_BYTES_MAX + 1024 * 1024 < RESPONSE_BYTES_MAX, "any block fits a response");
+const _: () = assert!(
+    BLOCK_BYTES_MAX + CLOSING_LISTED_BYTES_MAX + CLOSING_EVIDENCE_BYTES_MAX + 1024 * 1024 < RESPONSE_BYTES_MAX,
+    "any block fits a response"
+);
 const _: () = assert!(VALIDATORS_MAX <= crate::validator::ValidatorIndex::MAX as usize, "a validator has an index");

@@ -1,7 +1,7 @@
 //! Messages between nodes (`SPEC.md` N-1…N-8): gossip topics and request-response protocols.
 
 use crate::bitmap::Bitmap;
-use crate::block::{BlockVote, CommittedBlock, Proposal};
+use crate::block::{BlockVote, CommittedBlock, Evidence, Proposal};
 use crate::bounds::{ANNOUNCED_ADDRESS_BYTES_MAX, ANNOUNCED_ADDRESSES_MAX, PEER_ID_BYTES_MAX};
 use crate::codec::{Decode, Encode};
 use crate::finality::{Seal, VoteBatch};
@@ -60,6 +60,8 @@ pub enum Vote {
     Block(BlockVote),
     /// The end of a validator's votes in an epoch (E-4).
     Seal(Seal),
+    /// Proof that a validator contradicted itself.
+    Evidence(Arc<Evidence>),
 }
 
 impl Signed for Vote {
@@ -68,6 +70,7 @@ impl Signed for Vote {
             Self::Finality(batch) => batch.signature_checks(genesis, checks),
             Self::Block(vote) => vote.signature_checks(genesis, checks),
             Self::Seal(seal) => seal.signature_checks(genesis, checks),
+            Self::Evidence(evidence) => evidence.signature_checks(genesis, checks),
         }
     }
 }
@@ -214,6 +217,8 @@ pub struct StatusRequest {
     pub round: Round,
     /// The validators, by index, whose seals of the epoch the asker has.
     pub seals: Bitmap,
+    /// Against whom the asker has evidence: positions in the validator set of this epoch, then in that of the next.
+    pub evidence: Bitmap,
 }
 
 /// Answer to a [`StatusRequest`].
@@ -231,6 +236,8 @@ pub struct StatusResponse {
     pub votes: Vec<BlockVote>,
     /// Likewise seals of the epoch that the asker lacks, as many as fit `STATUS_SEALS_BYTES_MAX`.
     pub seals: Vec<Seal>,
+    /// Likewise evidence that the asker lacks, as much as fits `STATUS_EVIDENCE_BYTES_MAX`.
+    pub evidence: Vec<Evidence>,
 }
 
 /// All of them must hold, or the response is worth nothing (N-7).
@@ -244,6 +251,9 @@ impl Signed for StatusResponse {
         }
         for seal in &self.seals {
             seal.signature_checks(genesis, checks);
+        }
+        for evidence in &self.evidence {
+            evidence.signature_checks(genesis, checks);
         }
     }
 }

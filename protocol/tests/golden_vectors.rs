@@ -119,6 +119,12 @@ fn signed_digests_are_those_of_the_vectors_k_1() {
     put("BlockVote: prevote nil", &samples::nil_prevote());
     put("BlockVote: precommit", &samples::precommit());
     put("Seal", &samples::seal(&key(11)));
+    for (name, evidence) in ["prevotes", "precommits", "proposals", "prepare votes", "commit votes", "seals"]
+        .iter()
+        .zip(samples::evidence())
+    {
+        put(&format!("Evidence: {name}"), &evidence);
+    }
     put("Proposal: first", &samples::proposal(0, None));
     put("Proposal: again", &samples::proposal(3, Some(Round(1))));
     check_against("signatures.json", &found);

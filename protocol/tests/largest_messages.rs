@@ -6,12 +6,14 @@ mod samples;
 use samples::{GENESIS, key, owner, validators};
 use std::sync::Arc;
 use timecoin_protocol::amount::Amount;
+use timecoin_protocol::block::evidence::TwoPayments;
 use timecoin_protocol::block::{
-    Block, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal, SealSignature,
+    Block, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Evidence, Header, Proposal, SealSignature,
 };
 use timecoin_protocol::bounds::{
-    BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, CLOSING_LISTED_BYTES_MAX, GOSSIP_BYTES_MAX, OUTPUTS_MAX, QUERY_TXIDS_MAX,
-    REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VALIDATORS_MAX, VOTES_PER_BATCH_MAX,
+    BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, CLOSING_EVIDENCE_BYTES_MAX, CLOSING_LISTED_BYTES_MAX, EVIDENCE_BYTES_MAX,
+    GOSSIP_BYTES_MAX, INPUTS_MAX, MEMO_BYTES_MAX, OUTPUTS_MAX, QUERY_TXIDS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX,
+    SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VALIDATORS_MAX, VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{Decode, Encode, decode, encode, encoded_len};
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
@@ -39,7 +41,35 @@ fn commit_of_all() -> Commit {
 
 fn closing_of_all() -> Closing {
     let seal = |validator| SealSignature { validator, list: Hash([9; 32]), signature: Signature([9; 64]) };
-    Closing { seals: (0..VALIDATORS_MAX as u16).map(seal).collect() }
+    let small = samples::evidence()[0].clone();
+    let mut evidence = vec![largest_evidence()];
+    while evidence.iter().map(Evidence::bytes).sum::<usize>() + small.bytes() <= CLOSING_EVIDENCE_BYTES_MAX {
+        evidence.push(small.clone());
+    }
+    Closing { seals: (0..VALIDATORS_MAX as u16).map(seal).collect(), evidence }
+}
+
+/// Two votes, each in the longest batch, for two of the longest transactions.
+fn largest_evidence() -> Evidence {
+    let body = |memo: u8| {
+        let input = |index| OutPoint { txid: Txid([1; 32]), index: u32::MAX - index };
+        let lock = Lock::Bond { validator: key(1).public(), owner: owner(1) };
+        let mut body = TransactionBody {
+            inputs: (0..INPUTS_MAX as u32).map(input).collect(),
+            outputs: vec![],
+            memo: vec![memo; MEMO_BYTES_MAX],
+        };
+        let output = Output { amount: Amount(u64::MAX), lock };
+        let room = TRANSACTION_BYTES_MAX - encoded_len(&body);
+        body.outputs = vec![output; room / encoded_len(&output)];
+        body
+    };
+    let side = |body: TransactionBody| {
+        let txids = vec![body.txid(); VOTES_PER_BATCH_MAX];
+        (VoteBatch::sign(Epoch(u64::MAX), Phase::Commit, txids, &key(11), &GENESIS), body)
+    };
+    let [(one, left), (other, right)] = [side(body(1)), side(body(2))];
+    Evidence::Payments(TwoPayments::of((&one, &left), (&other, &right)).unwrap())
 }
 
 fn header() -> Header {
@@ -108,6 +138,15 @@ fn the_largest_seal_fits_a_gossip_message_n_8() {
     };
     let seal = Seal::sign(Epoch(u64::MAX), (0..SEAL_TXIDS_MAX).map(txid).collect(), &key(11), &GENESIS);
     fits(&Vote::Seal(seal), GOSSIP_BYTES_MAX);
+}
+
+#[test]
+fn the_largest_evidence_fits_its_bound_x_1() {
+    let evidence = largest_evidence();
+    assert_eq!(evidence.verify(&GENESIS), Ok(()));
+    assert!(evidence.bytes() > EVIDENCE_BYTES_MAX - 4 * 1024, "{} bytes", evidence.bytes());
+    fits(&evidence, EVIDENCE_BYTES_MAX);
+    fits(&Vote::Evidence(Arc::new(evidence)), GOSSIP_BYTES_MAX);
 }
 
 #[test]

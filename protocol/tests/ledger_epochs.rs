@@ -7,12 +7,12 @@ mod common;
 use common::{BOND, Chain, FEE, VALIDATORS, bond, genesis, key, pay, unbonding, validator_key};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use timecoin_protocol::block::{Block, CommitError};
+use timecoin_protocol::block::{Block, CommitError, EvidenceKind};
 use timecoin_protocol::finality::Seal;
 use timecoin_protocol::genesis::GenesisError;
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, SecretKey};
-use timecoin_protocol::ledger::{BlockError, ClosingError};
+use timecoin_protocol::ledger::{BlockError, ClosingError, Offender};
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::validator::{Epoch, Height};
 
@@ -275,11 +275,14 @@ fn without_any_bond_the_last_validators_stay_e_6() {
     assert_eq!(chain.state.validators, before);
 }
 
+/// Why and when somebody lost its vote.
+const EARLIER: Offender = Offender { kind: EvidenceKind::DoublePrevote, height: Height(0) };
+
 #[test]
 fn an_offender_has_no_vote_from_the_next_epoch_on_e_6() {
     let mut chain = chain();
     let offender = validator_key(0).public();
-    chain.state.offenders = Arc::new([offender].into_iter().collect());
+    chain.state.offenders = Arc::new([(offender, EARLIER)].into_iter().collect());
     for _ in 0..3 {
         next_epoch(&mut chain, &[]);
         assert_eq!(chain.state.validators.weight_of(&offender).0, 0, "epoch {}", chain.state.epoch);
@@ -291,7 +294,7 @@ fn an_offender_has_no_vote_from_the_next_epoch_on_e_6() {
 fn offenders_keep_their_vote_if_nobody_else_is_left_e_6() {
     let mut chain = chain();
     let before = Arc::clone(&chain.state.validators);
-    chain.state.offenders = Arc::new((0..VALIDATORS).map(|n| validator_key(n).public()).collect());
+    chain.state.offenders = Arc::new((0..VALIDATORS).map(|n| (validator_key(n).public(), EARLIER)).collect());
     (0..3).for_each(|_| next_epoch(&mut chain, &[]));
     assert_eq!(chain.state.validators, before);
 }

@@ -101,8 +101,13 @@ fn requests_are_laid_out_as_in_n_5_and_n_6() {
     assert_eq!(encode(&CertificatesRequest { txids }), list);
     assert_eq!(encode(&BlocksRequest { from: Height(70_000), count: 128 }), [252, 0x70, 0x11, 1, 0, 128]);
     assert_eq!(
-        encode(&StatusRequest { tip: Height(4), round: Round(255), seals: Bitmap::default() }),
-        [4, 251, 255, 0, 0]
+        encode(&StatusRequest {
+            tip: Height(4),
+            round: Round(255),
+            seals: Bitmap::default(),
+            evidence: Bitmap::default()
+        }),
+        [4, 251, 255, 0, 0, 0]
     );
 }
 
@@ -113,6 +118,8 @@ fn gossip_is_laid_out_as_in_n_2_and_n_3() {
     assert_eq!(encode(&Vote::Block(samples::precommit())), [vec![1], encode(&samples::precommit())].concat());
     let seal = samples::seal(&key(11));
     assert_eq!(encode(&Vote::Seal(seal.clone())), [vec![2], encode(&seal)].concat());
+    let evidence = samples::evidence()[0].clone();
+    assert_eq!(encode(&Vote::Evidence(Arc::new(evidence.clone()))), [vec![3], encode(&evidence)].concat());
     let transactions = vec![payment(), payment()];
     let expected = [vec![2], encode(&payment()), encode(&payment())].concat();
     assert_eq!(encode(&TransactionBatch { transactions }), expected);
@@ -128,15 +135,18 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         proposals: vec![samples::proposal(0, None), samples::proposal(3, Some(Round(1)))],
         votes: vec![samples::nil_prevote(), samples::precommit()],
         seals: vec![samples::seal(&key(11))],
+        evidence: vec![samples::evidence()[5].clone()],
     };
     let mut checks = Vec::new();
     response.signature_checks(&GENESIS, &mut checks);
-    let expected = [
+    let mut expected = vec![
         signature(&response.proposals[0]),
         signature(&response.proposals[1]),
         signature(&response.votes[0]),
         signature(&response.votes[1]),
         signature(&response.seals[0]),
     ];
+    response.evidence[0].signature_checks(&GENESIS, &mut expected);
+    assert_eq!(expected.len(), 7);
     assert_eq!(checks, expected);
 }

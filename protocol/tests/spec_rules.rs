@@ -28,7 +28,7 @@ fn citations(text: &str) -> BTreeSet<String> {
             && alone
             && ends
             && (1..=2).contains(&digits.len())
-            && "WHKAVGLBSPFREDN".contains(char::from(prefix))
+            && "WHKAVGLBSPFREDNX".contains(char::from(prefix))
         {
             found.insert(format!("{}-{digits}", char::from(prefix)));
         }

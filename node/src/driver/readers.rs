@@ -38,6 +38,7 @@ impl Readers {
         let moved = shown.hash != state.hash;
         if moved {
             self.view.state.store(Arc::new(state.clone()));
+            self.view.accused.retain(|validator, _| state.is_accusable(validator));
         }
         if moved || now >= self.gauges_at {
             self.gauges_at = now.plus_ms(GAUGES_INTERVAL_MS);
@@ -69,8 +70,12 @@ impl Readers {
                 );
                 self.view.publish(News::Block(block, delta));
             }
-            Event::Equivocation { validator, height, round } => {
-                tracing::warn!(%validator, %height, %round, "a validator signed messages that contradict each other");
+            Event::Evidence(evidence) => {
+                let (validator, kind) = (evidence.offender(), evidence.kind());
+                let epoch = evidence.epoch();
+                tracing::warn!(%validator, %kind, %epoch, "a validator signed messages that contradict each other");
+                self.view.accused.insert(validator, kind);
+                self.view.publish(News::Evidence(kind));
             }
             Event::Epoch { epoch, start } => tracing::info!(%epoch, %start, "epoch began"),
             Event::FinalityLost { txid, epoch } => {

@@ -27,6 +27,7 @@ pub struct Events {
     finalized: Labelled,
     fallback: Labelled,
     rejected: Labelled,
+    evidence: Labelled,
     committed: Counter,
     fees: Counter,
     missed: Counter,
@@ -46,6 +47,7 @@ impl Events {
             finalized: Family::default(),
             fallback: Family::default(),
             rejected: Family::default(),
+            evidence: Family::default(),
             committed: Counter::default(),
             fees: Counter::default(),
             missed: Counter::default(),
@@ -67,6 +69,11 @@ impl Events {
         let about = "Transactions that became final by a block and not by a certificate, by reason";
         registry.register("transactions_final_by_block", about, self.fallback.clone());
         registry.register("transactions_rejected", "Transactions rejected, by reason", self.rejected.clone());
+        registry.register(
+            "evidence",
+            "Validators that contradicted themselves, by what they did",
+            self.evidence.clone(),
+        );
         registry.register("transactions_committed", "Transfers in blocks", self.committed.clone());
         registry.register("fees_units", "Fees of the transfers in blocks", self.fees.clone());
         registry.register("news_missed", "News that these metrics missed for being slow", self.missed.clone());
@@ -109,6 +116,9 @@ impl Events {
                 self.rejected.get_or_create(&[("reason", variant_slug(reason))]).inc();
             }
             News::Status { .. } => {}
+            News::Evidence(kind) => {
+                self.evidence.get_or_create(&[("kind", kind.name().to_owned())]).inc();
+            }
             News::Block(_, delta) => self.observe_block(delta),
             News::Poll { transactions, micros, .. } => {
                 self.poll_transactions.observe(as_f64(*transactions));
@@ -152,6 +162,7 @@ fn as_f64(count: usize) -> f64 {
 mod tests {
     use super::*;
     use prometheus_client::encoding::text::encode;
+    use timecoin_protocol::block::EvidenceKind;
     use timecoin_protocol::engine::{Fallback, RejectReason};
     use timecoin_protocol::hash::Txid;
 
@@ -196,6 +207,14 @@ mod tests {
         let status = Status::Rejected(RejectReason::Conflict(Txid([2; 32])));
         events.observe(&News::Status { txid: Txid([1; 32]), status, at: Time(0), admitted_at: None });
         assert!(text(&registry).contains("transactions_rejected_total{reason=\"conflict\"} 1"));
+    }
+
+    #[test]
+    fn evidence_is_counted_by_kind() {
+        let mut registry = Registry::default();
+        let mut events = Events::register(&mut registry, 0);
+        events.observe(&News::Evidence(EvidenceKind::DoublePrepare));
+        assert!(text(&registry).contains("evidence_total{kind=\"double_prepare\"} 1"));
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl Gauges {
                 "Validators that are not asked for a while because they did not answer",
                 count(view.reputations.load().iter().filter(|seen| seen.benched).count()),
             ),
+            ("offenders", "Validators that lost their vote for contradicting themselves", count(state.offenders.len())),
+            ("accused", "Validators with evidence against them that is in no block yet", count(view.accused.len())),
             ("peers", "Connected peers", count(peers.len())),
             ("inbound_peers", "Connected peers that connected to this node", count(inbound(&peers))),
             ("synced", "1 if the node is level with its peers", u64::from(view.synced.load(Ordering::Relaxed))),

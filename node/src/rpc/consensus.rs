@@ -20,8 +20,10 @@ pub const METHODS: &[Method] = &[
         params: &[],
         result: "list of objects: index (null before its first epoch), key, weight, tier, share_ppm (millionths of the whole \
                  weight), payout, next_weight (in the next epoch), bonded (in the one after that, as things are), status \
-                 (active, joining, leaving, removed), since_epoch (when a joining one gets its vote, a leaving one loses \
-                 it), peer_id, addresses, announced_ms, connected, reputation (of validators of this epoch; what this node \
+                 (active, joining, leaving, removed), since_epoch (when a joining one gets its vote, a leaving or removed \
+                 one loses it), offender (null, or of one that contradicted itself: kind, namely double_prevote, \
+                 double_precommit, double_proposal, double_prepare, double_commit or double_seal, and height of the block \
+                 that takes it the vote, null while there is evidence and no such block yet), peer_id, addresses, announced_ms, connected, reputation (of validators of this epoch; what this node \
                  saw of it since it started: queries it answered and failed to answer, its usual answer time in \
                  microseconds, whether it is not asked at the moment, recent blocks and how many of them it signed, the \
                  same as participation_ppm)",
@@ -84,7 +86,7 @@ fn standing(state: &ChainState, bonded: &ValidatorSet, key: &PublicKey) -> Optio
     let [now, soon, later] = [&*state.validators, &*next, bonded].map(|set| set.index_of(key).is_some());
     let epoch = state.epoch.0;
     match (now, soon, later) {
-        _ if state.offenders.contains(key) => Some(("removed", epoch + u64::from(now))),
+        _ if state.offenders.contains_key(key) => Some(("removed", epoch + u64::from(now))),
         (true, true, true) => Some(("active", epoch)),
         (true, false, _) => Some(("leaving", epoch + 1)),
         (_, true, false) => Some(("leaving", epoch + 2)),
@@ -124,6 +126,7 @@ fn masternode_list(context: &Context, _: &Args) -> Answer {
                 "bonded": bonded.weight_of(&key),
                 "status": standing.map(|(word, _)| word),
                 "since_epoch": standing.map(|(_, epoch)| epoch),
+                "offender": offender(context, &state, &key),
                 "peer_id": announced.as_ref().map(|entry| entry.peer.to_string()),
                 "addresses": announced.as_ref().map(addresses).unwrap_or_default(),
                 "announced_ms": announced.as_ref().map(|entry| entry.announced_ms),
@@ -133,6 +136,15 @@ fn masternode_list(context: &Context, _: &Args) -> Answer {
         fields
     });
     Ok(list.collect())
+}
+
+/// What a validator did twice, and the block that takes it the vote: none yet while there is only evidence (X-4, X-7).
+fn offender(context: &Context, state: &ChainState, key: &PublicKey) -> Value {
+    if let Some(offender) = state.offenders.get(key) {
+        return json!({ "kind": offender.kind, "height": offender.height });
+    }
+    let kind = context.view.accused.get(key).map(|kind| *kind);
+    kind.map_or(Value::Null, |kind| json!({ "kind": kind, "height": null }))
 }
 
 /// What this node has seen of a validator since it started (S-17).

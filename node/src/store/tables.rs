@@ -12,7 +12,7 @@ use timecoin_protocol::transaction::OutPoint;
 use timecoin_protocol::validator::Height;
 
 /// Version of the table layout of all files.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// All files: schema version, genesis hash; in the journal the last durable height, in the ledger
 /// the checkpointed chain state as well.

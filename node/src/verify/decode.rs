@@ -4,8 +4,8 @@ use crate::bounds::ANNOUNCEMENT_BYTES_MAX;
 use crate::network::Protocol;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
 use timecoin_protocol::bounds::{
-    GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX,
-    SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
+    EVIDENCE_BYTES_MAX, GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX,
+    RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{decode, encoded_len};
 use timecoin_protocol::finality::{Seal, VoteBatch};
@@ -18,7 +18,7 @@ use timecoin_protocol::wire::{
 /// Largest encoded vote, in bytes: a full seal with its header.
 const VOTE_BYTES_MAX: usize = SEAL_TXIDS_MAX * 32 + 256;
 
-const _: () = assert!(VOTES_PER_BATCH_MAX <= SEAL_TXIDS_MAX);
+const _: () = assert!(VOTES_PER_BATCH_MAX <= SEAL_TXIDS_MAX && EVIDENCE_BYTES_MAX < VOTE_BYTES_MAX);
 
 /// The bytes are not what their topic or protocol carries; whoever sent them is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
             match &vote {
                 Vote::Finality(batch) => ensure(batch.has_valid_size())?,
                 Vote::Seal(seal) => ensure(seal.has_valid_form())?,
+                Vote::Evidence(evidence) => ensure(evidence.check().is_ok())?,
                 Vote::Block(_) => {}
             }
             Ok(Gossiped::Vote(vote))
@@ -100,6 +101,7 @@ pub fn answer(protocol: Protocol, bytes: &[u8]) -> Result<Answered, Malformed> {
         Protocol::Status => {
             let status: StatusResponse = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
             ensure(status.seals.iter().all(Seal::has_valid_form))?;
+            ensure(status.evidence.iter().all(|evidence| evidence.check().is_ok()))?;
             Ok(Answered::Status(Box::new(status)))
         }
     }

@@ -92,7 +92,7 @@ impl Sorted {
         match message {
             Gossiped::Transactions(transactions) => self.transactions.push((origin, transactions)),
             Gossiped::Announcement(announcement) => self.announcements.push((origin, vec![announcement])),
-            Gossiped::Vote(vote) => match outlets.standing(voter(&vote), epoch(&vote)) {
+            Gossiped::Vote(vote) => match outlets.standing_of(&vote) {
                 Standing::Stranger => outlets.ignore(&origin),
                 Standing::Member | Standing::Later => self.votes.push((origin, vec![vote])),
             },
@@ -113,22 +113,6 @@ impl Sorted {
     }
 }
 
-fn voter(vote: &Vote) -> &PublicKey {
-    match vote {
-        Vote::Finality(batch) => &batch.voter,
-        Vote::Block(vote) => &vote.voter,
-        Vote::Seal(seal) => &seal.voter,
-    }
-}
-
-fn epoch(vote: &Vote) -> Epoch {
-    match vote {
-        Vote::Finality(batch) => batch.epoch,
-        Vote::Block(vote) => vote.epoch,
-        Vote::Seal(seal) => seal.epoch,
-    }
-}
-
 /// Who signed, as far as this node can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -138,11 +122,26 @@ enum Standing {
     /// Unknown, but the message is of a later epoch, whose validators this node does not know
     /// yet: useful here, not forwarded.
     Later,
-    /// Nobody whose vote counts: not even worth a signature check.
+    /// Nobody whose vote counts, or evidence that is not needed: not even worth a signature check.
     Stranger,
 }
 
 impl Outlets {
+    fn standing_of(&self, vote: &Vote) -> Standing {
+        match vote {
+            Vote::Finality(batch) => self.standing(&batch.voter, batch.epoch),
+            Vote::Block(vote) => self.standing(&vote.voter, vote.epoch),
+            Vote::Seal(seal) => self.standing(&seal.voter, seal.epoch),
+            // the first against each that has a vote to lose, whatever the epoch.
+            Vote::Evidence(evidence) => {
+                let offender = evidence.offender();
+                let is_new = !self.view.accused.contains_key(&offender);
+                let counts = is_new && self.view.state.load().is_accusable(&offender);
+                if counts { Standing::Member } else { Standing::Stranger }
+            }
+        }
+    }
+
     fn standing(&self, key: &PublicKey, epoch: Epoch) -> Standing {
         let state = self.view.state.load();
         match state.set_of(epoch) {
@@ -195,7 +194,13 @@ impl Outlets {
 
     fn vote(&self, origin: Origin, votes: Vec<Verified<Vote>>) {
         let Origin::Gossip(id, from) = origin else { return };
-        let is_member = votes.iter().all(|vote| self.standing(voter(vote), epoch(vote)) == Standing::Member);
+        let is_member = votes.iter().all(|vote| self.standing_of(vote) == Standing::Member);
+        for vote in &votes {
+            if let Vote::Evidence(evidence) = &**vote {
+                // At once, so that no second piece is forwarded before the driver's next turn.
+                self.view.accused.entry(evidence.offender()).or_insert(evidence.kind());
+            }
+        }
         // Forwarded before the engine sees it: the next hop need not wait for this node's turn.
         self.verdict(id, if is_member { Verdict::Accept } else { Verdict::Ignore });
         let bytes = votes.iter().map(|vote| encoded_len(&**vote)).sum();

@@ -35,6 +35,8 @@ pub struct Cluster {
     validators: usize,
     /// Nodes after these that have a validator key, but no bond from genesis.
     newcomers: usize,
+    /// A node that has the validator key of another one.
+    twin: Option<(usize, usize)>,
     dirs: Vec<TempDir>,
     nodes: Vec<Option<Node>>,
 }
@@ -77,6 +79,7 @@ impl Cluster {
             user,
             validators,
             newcomers: 0,
+            twin: None,
             dirs: Vec::new(),
             nodes: Vec::new(),
         };
@@ -96,6 +99,12 @@ impl Cluster {
     /// Starts one more node, with a validator key that has no bond yet; gives its number. Only before any follower.
     pub async fn add_newcomer(&mut self) -> usize {
         self.newcomers += 1;
+        self.add_follower().await
+    }
+
+    /// Starts one more node with the validator key of node `of`, as an operator does who wants to be twice as safe.
+    pub async fn add_twin(&mut self, of: usize) -> usize {
+        self.twin = Some((self.nodes.len(), of));
         self.add_follower().await
     }
 
@@ -119,7 +128,10 @@ impl Cluster {
         NodeOptions {
             genesis: Arc::clone(&self.genesis),
             data_dir: self.dir(index).to_owned(),
-            validator_key: (index < self.validators + self.newcomers).then(|| validator_key(index)),
+            validator_key: match self.twin {
+                Some((twin, of)) if twin == index => Some(validator_key(of)),
+                _ => (index < self.validators + self.newcomers).then(|| validator_key(index)),
+            },
             node_key: node_key(index),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap,

@@ -156,7 +156,7 @@ impl Node {
         let transfers: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let time_ms = state.time_ms + 1_000;
         let parent_commit = self.parent_commit.take();
-        let parts = BlockParts { parent_commit, transactions: &transfers, seals: &[] };
+        let parts = BlockParts { parent_commit, transactions: &transfers, seals: &[], evidence: &[] };
         let (block, delta) =
             build_block(&state, &genesis.params, &self.ledger, time_ms, key(1).public(), parts).unwrap();
         assert_eq!(delta.txids.len(), transactions.len(), "a transfer was left out");

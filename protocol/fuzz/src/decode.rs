@@ -7,9 +7,9 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{
-    Block, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
+    Block, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Evidence, Header, Proposal,
 };
-use timecoin_protocol::bounds::{GOSSIP_BYTES_MAX, VALIDATORS_MAX};
+use timecoin_protocol::bounds::{EVIDENCE_BYTES_MAX, GOSSIP_BYTES_MAX, VALIDATORS_MAX};
 use timecoin_protocol::codec::{Decode, DecodeError, Encode, decode, encode, encoded_len};
 use timecoin_protocol::engine::Record;
 use timecoin_protocol::finality::{Certificate, Seal, VoteBatch};
@@ -31,7 +31,7 @@ const SIGNATURES_MAX: usize = 6;
 pub type Decoder = (&'static str, fn(&[u8]) -> bool);
 
 /// All decoders. The corpus names them by position: new ones go to the end.
-pub const DECODERS: [Decoder; 39] = [
+pub const DECODERS: [Decoder; 40] = [
     ("OutPoint", is::<OutPoint>),
     ("Output", is::<Output>),
     ("Utxo", is::<Utxo>),
@@ -77,6 +77,7 @@ pub const DECODERS: [Decoder; 39] = [
     ("Seal", |bytes| use_of(bytes, |seal: Seal| signatures(&seal))),
     ("Closing", is::<Closing>),
     ("Bitmap", is::<Bitmap>),
+    ("Evidence", |bytes| use_of(bytes, evidence)),
 ];
 
 /// Hands bytes to the decoder that the first of them names.
@@ -147,6 +148,13 @@ fn merkle_path(path: MerklePath) {
 fn certificate(certificate: Certificate) {
     let holds = certificate.verify(&network().state.validators, &network().hash).is_ok();
     assert!(!holds, "nobody has signed a certificate for this network");
+}
+
+/// nobody has signed contradictions in this network, and what has the form of evidence is within its bound.
+fn evidence(evidence: Evidence) {
+    signatures(&evidence);
+    assert!(evidence.check().is_err() || evidence.bytes() <= EVIDENCE_BYTES_MAX);
+    assert!(evidence.verify(&network().hash).is_err(), "nobody has contradicted itself in this network");
 }
 
 fn commit(commit: Commit) {

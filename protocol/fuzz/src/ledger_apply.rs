@@ -51,7 +51,7 @@ impl Chain {
         let time_ms = self.state.time_ms.saturating_add(1 + script.number() % 10_000);
         let proposer = network.validators[script.below(network.validators.len())].public();
         let params = &network.genesis.params;
-        let parts = BlockParts { parent_commit: commit, transactions: &candidates, seals: &[] };
+        let parts = BlockParts { parent_commit: commit, transactions: &candidates, seals: &[], evidence: &[] };
         let (block, built) =
             build_block(&self.state, params, &self.utxos, time_ms, proposer, parts).expect("memory does not fail");
         let after = self.expected(&candidates, &block);

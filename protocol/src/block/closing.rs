@@ -1,7 +1,7 @@
-//! What closes an epoch, as a header commits to it (`SPEC.md` E-5).
+//! What closes an epoch, as a header commits to it (`SPEC.md` E-5, X-6).
 
-use super::CommitError;
 use super::commit::{members_at, require_quorum};
+use super::{CommitError, Evidence};
 use crate::codec::{Decode, Encode};
 use crate::finality::seal_check;
 use crate::hash::{Domain, GenesisHash, Hash, hash_of};
@@ -27,13 +27,15 @@ pub struct SealSignature {
 pub struct Closing {
     /// Seals of a quorum, sorted by validator, none twice; or none.
     pub seals: Vec<SealSignature>,
+    /// Evidence against validators that lose their vote with this block, sorted by offender, none twice.
+    pub evidence: Vec<Evidence>,
 }
 
 impl Closing {
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.seals.is_empty()
+        self.seals.is_empty() && self.evidence.is_empty()
     }
 
     /// Whether it closes the epoch.
@@ -61,7 +63,7 @@ impl Closing {
         Ok(members)
     }
 
-    /// Checks everything but the lists, except the signatures that `known` vouches for. An ordinary block has nothing to check.
+    /// Checks everything but the lists and the evidence, except the signatures that `known` vouches for. An ordinary block has nothing to check.
     ///
     /// # Errors
     /// [`CommitError`] names the first defect.

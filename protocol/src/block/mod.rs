@@ -1,12 +1,14 @@
-//! Blocks, proposals and block votes (`SPEC.md` B-1…B-3).
+//! Blocks, proposals and block votes (`SPEC.md` B-1…B-3), and evidence against those who sign contradictions.
 
 mod closing;
 mod commit;
+pub mod evidence;
 mod proposal;
 mod vote;
 
 pub use closing::{Closing, SealSignature};
 pub use commit::{Commit, CommitError, CommitSignature};
+pub use evidence::{Evidence, EvidenceError, EvidenceKind};
 pub use proposal::Proposal;
 pub use vote::{BlockPhase, BlockVote};
 
@@ -118,12 +120,15 @@ pub struct CommittedBlock {
     pub commit: Commit,
 }
 
-/// Covers the witnesses of all transfers; the commit is checked against the validator set by
+/// Covers the witnesses of all transfers and the evidence; the commit is checked against the validator set by
 /// [`Commit::verify`].
 impl Signed for CommittedBlock {
     fn signature_checks(&self, genesis: &GenesisHash, checks: &mut Vec<SignatureCheck>) {
         for transaction in &self.block.transactions {
             transaction.signature_checks(genesis, checks);
+        }
+        for evidence in &self.block.closing.evidence {
+            evidence.signature_checks(genesis, checks);
         }
     }
 }

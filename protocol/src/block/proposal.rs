@@ -54,15 +54,19 @@ impl Proposal {
     }
 
     fn digest(&self, genesis: &GenesisHash) -> [u8; 32] {
-        let signed = SignedProposal {
-            epoch: self.block.header.epoch,
-            height: self.block.header.height,
-            round: self.round,
-            valid_round: self.valid_round,
-            block: self.block.header.hash(),
-        };
-        signing_digest(Domain::Proposal, genesis, &signed)
+        let header = &self.block.header;
+        proposal_digest((header.epoch, header.height, self.round), self.valid_round, header.hash(), genesis)
     }
+}
+
+/// What is signed for a proposal, of which only these parts are known.
+pub(super) fn proposal_digest(
+    (epoch, height, round): (Epoch, Height, Round),
+    valid_round: Option<Round>,
+    block: BlockHash,
+    genesis: &GenesisHash,
+) -> [u8; 32] {
+    signing_digest(Domain::Proposal, genesis, &SignedProposal { epoch, height, round, valid_round, block })
 }
 
 impl Signed for Proposal {

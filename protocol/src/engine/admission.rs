@@ -176,13 +176,14 @@ impl<L: Ledger> Engine<L> {
     }
 
     /// A conflict changes the status of both sides, unless one has a certificate.
-    fn announce_contest(&self, txid: &Txid, cx: &mut Cx<'_>) {
+    fn announce_contest(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
         let Some(entry) = self.pool.get(txid) else { return };
         for rival in self.pool.conflicts(txid, &entry.transaction) {
             if self.pool.get(&rival).is_some_and(|rival| rival.stage < Stage::Prepared) {
                 cx.status(rival, Status::Contested(*txid));
             }
             cx.status(*txid, Status::Contested(rival));
+            self.watch_rivals(txid, &rival, cx);
         }
     }
 
@@ -296,6 +297,9 @@ impl<L: Ledger> Engine<L> {
         keep_orphan: bool,
         cx: &mut Cx<'_>,
     ) {
+        if matches!(refusal, Refusal::SpentByFinal { .. } | Refusal::TooManyConflicts(_)) {
+            self.watch_refused(&transaction, cx);
+        }
         match refusal {
             Refusal::SpentByFinal { by, .. } => {
                 cx.status(transaction.txid(), Status::Rejected(RejectReason::Conflict(*by)));

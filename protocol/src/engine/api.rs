@@ -5,7 +5,7 @@
 //! has the records they depend on (`SPEC.md` D-1).
 
 use crate::amount::Amount;
-use crate::block::{CommittedBlock, Proposal};
+use crate::block::{CommittedBlock, Evidence, Proposal};
 use crate::finality::VoteBatch;
 use crate::hash::Txid;
 use crate::keys::{PublicKey, Verified};
@@ -337,15 +337,9 @@ pub enum Event {
         /// Its round.
         round: Round,
     },
-    /// A validator signed two messages that contradict each other.
-    Equivocation {
-        /// Who.
-        validator: PublicKey,
-        /// At which height.
-        height: Height,
-        /// In which round.
-        round: Round,
-    },
+    /// A validator signed two messages that contradict each other. Comes once for each such validator that has a vote
+    /// to lose, and again after a restart.
+    Evidence(Arc<Evidence>),
     /// A poll ended.
     Poll {
         /// Transactions polled about.

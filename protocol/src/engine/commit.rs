@@ -70,6 +70,7 @@ impl<L: Ledger> Engine<L> {
         }
         self.chain.state = delta.state.clone();
         self.chain.last_commit = Some(block.commit.clone());
+        self.evidence.note_block(&self.chain.state);
         let mut settled = Vec::with_capacity(delta.txids.len());
         for (txid, transaction) in delta.txids.iter().zip(&block.block.transactions) {
             settled.push(*txid);
@@ -122,7 +123,7 @@ impl<L: Ledger> Engine<L> {
             cx.status(*txid, Status::Final(Path::Block(fallback)));
         }
         cx.status(*txid, Status::Committed(height));
-        self.voting.settle(txid, transaction);
+        self.voting.settle(txid, transaction, self.evidence.is_opposed(txid));
         self.requests.no_longer_wanted(txid);
         self.chain.recent_transactions.insert(*txid, height);
         for input in &transaction.body.inputs {

@@ -109,6 +109,9 @@ impl<L: Ledger> Engine<L> {
             return Ok(None);
         }
         let compact = compact.clone();
+        if !self.is_valid_evidence(&compact.closing) {
+            return Ok(Some(false));
+        }
         let listed = match self.lists_for(&compact, candidate.from, cx) {
             Ok(Some(listed)) => listed,
             Ok(None) => return Ok(None),

@@ -3,7 +3,8 @@
 //! It owns the pool, the polls, the votes, the agreement on the next block and the chain's tip, and
 //! knows nothing of sockets, files or clocks. Inputs come in turns; what a turn decided comes out
 //! sealed in a [`Turn`] (`SPEC.md` D-1). Files, in the order of a payment's life: `pool`,
-//! `admission`, `sampling`, `casting`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `requests`
+//! `admission`, `sampling`, `casting`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `evidence`
+//! (validators that contradict themselves), `requests`
 //! (what is asked of peers, and what they ask), `held` (queries that wait), `sync` (catching up) and `restore` (after a restart).
 
 mod admission;
@@ -12,6 +13,7 @@ mod casting;
 mod commit;
 mod config;
 mod epoch;
+mod evidence;
 mod held;
 mod judging;
 mod pool;
@@ -84,6 +86,7 @@ pub struct Engine<L> {
     voting: voting::Voting,
     rounds: rounds::Rounds,
     sealing: sealing::Sealing,
+    evidence: evidence::Accused,
     requests: requests::Requests,
     sync: sync::Sync,
     /// Local transactions to gossip at the end of the turn.
@@ -151,6 +154,7 @@ impl<L: Ledger> Engine<L> {
             voting: voting::Voting::new(),
             rounds,
             sealing,
+            evidence: evidence::Accused::default(),
             requests: requests::Requests::default(),
             sync: sync::Sync::default(),
             outbox: Vec::new(),

@@ -56,7 +56,7 @@ impl<L: Ledger> Engine<L> {
     }
 
     fn build(&mut self, round: Round, now: Time) -> Result<CompactBlock, Unavailable> {
-        let seals = self.usable_seals();
+        let (seals, evidence) = (self.usable_seals(), self.evidence_for_block());
         let transactions = self.block_candidates(round, now);
         let state = &self.chain.state;
         let time_ms = now.millis().max(state.time_ms.saturating_add(1));
@@ -67,7 +67,12 @@ impl<L: Ledger> Engine<L> {
             &self.chain.ledger,
             time_ms,
             proposer,
-            BlockParts { parent_commit: self.chain.last_commit.clone(), transactions: &transactions, seals: &seals },
+            BlockParts {
+                parent_commit: self.chain.last_commit.clone(),
+                transactions: &transactions,
+                seals: &seals,
+                evidence: &evidence,
+            },
         )?;
         let compact = CompactBlock {
             header: block.header.clone(),
@@ -165,6 +170,10 @@ impl<L: Ledger> Engine<L> {
         }
         let rightful = validators.proposer(header.height, proposal.round).map(|member| member.key);
         let well_formed = proposal.proof.len() <= validators.len() && proposal.block.matches_header();
+        // Whose turn it is in the next epoch may still change: whoever the closing block takes the vote is not in its set.
+        if is_ahead && well_formed && rightful != Some(proposal.proposer) && header.epoch != self.chain.state.epoch {
+            return Ok(());
+        }
         if rightful != Some(proposal.proposer) || !well_formed {
             if let Some(peer) = from {
                 cx.effect(Effect::Penalty(peer, Offence::InvalidVote));
@@ -172,7 +181,9 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         if is_ahead {
-            self.rounds.keep_ahead(proposal);
+            if let Some(first) = self.rounds.keep_ahead(&proposal) {
+                self.compare_proposals(&first, &proposal, cx);
+            }
             return Ok(());
         }
         if !self.rounds.is_near(proposal.round) {
@@ -196,6 +207,10 @@ impl<L: Ledger> Engine<L> {
             return Ok(());
         }
         let proof = proposal.proof.clone();
+        let (height, phase) = (self.rounds.height(), BlockPhase::Prevote);
+        let (voter, signature) = (proposal.proposer, proposal.signature); // each entry has its own
+        let vote = BlockVote { epoch: header.epoch, height, round, phase, block: Some(block), voter, signature };
+        self.compare_with_kept(&vote, &proof, cx);
         let voters = proof.iter().map(|entry| entry.validator).collect();
         self.rounds.proofs.insert((round, block), proof);
         self.advance(RoundEvent::PrevoteProof { round, block, voters }, cx)
@@ -227,7 +242,9 @@ impl<L: Ledger> Engine<L> {
     ) -> Result<(), Unavailable> {
         let (round, hash) = (proposal.round, proposal.block.header.hash());
         if let Some(known) = self.rounds.candidates.get(&round) {
-            if known.hash != hash {
+            let (known, first) = (known.hash, Arc::clone(&known.proposal));
+            self.compare_proposals(&first, &proposal, cx);
+            if known != hash {
                 // Two proposals of one round: the agreement takes note of the second.
                 let event = RoundEvent::Proposal {
                     round,

@@ -44,6 +44,10 @@ impl<L: Ledger> Engine<L> {
                 }
                 Ok(())
             }
+            Record::Evidence(evidence) => {
+                self.evidence.hold(evidence, &self.chain.state);
+                Ok(())
+            }
             Record::Locked { epoch, locks } => {
                 if epoch == self.chain.state.epoch {
                     locks.into_iter().for_each(|(outpoint, txid)| self.voting.lock(outpoint, txid));
@@ -149,6 +153,7 @@ impl<L: Ledger> Engine<L> {
         if let Some(seal) = self.sealing.own() {
             cx.effect(Effect::PublishVote(Vote::Seal(seal.as_ref().clone())));
         }
+        self.evidence.held().for_each(|evidence| Self::announce_evidence(evidence, cx));
         self.sealing.wake();
         let locked: BTreeSet<Txid> = self.voting.locks().values().copied().collect();
         locked.iter().for_each(|txid| self.pool.prefer(txid)); // S-10
@@ -235,6 +240,7 @@ impl<L: Ledger> Engine<L> {
         txids.extend(self.voting.own_commits().iter().filter(|txid| !self.pool.contains(txid)));
         records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
         records.extend(self.sealing.own().cloned().map(Record::Sealed));
+        records.extend(self.evidence.held().cloned().map(Record::Evidence));
         records.extend(self.live_round_records());
         records
     }

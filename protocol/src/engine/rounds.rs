@@ -13,6 +13,7 @@ use crate::ledger::{BlockDelta, ChainState, Unavailable};
 use crate::transaction::Transaction;
 use crate::validator::{Epoch, Height, Round, ValidatorIndex};
 use crate::wire::Vote;
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -101,16 +102,23 @@ impl Rounds {
         self.height
     }
 
-    fn keep_ahead_vote(&mut self, index: ValidatorIndex, vote: BlockVote) {
-        if vote.round.0 < AHEAD_ROUNDS && self.ahead.votes.len() < AHEAD_VOTES_MAX {
-            self.ahead.votes.entry((vote.epoch, vote.round, vote.phase, index)).or_insert(vote);
-        }
+    /// Gives the vote that is kept of that validator, round and phase.
+    fn keep_ahead_vote(&mut self, index: ValidatorIndex, vote: BlockVote) -> Option<BlockVote> {
+        let fits = vote.round.0 < AHEAD_ROUNDS && self.ahead.votes.len() < AHEAD_VOTES_MAX;
+        fits.then(|| *self.ahead.votes.entry((vote.epoch, vote.round, vote.phase, index)).or_insert(vote))
     }
 
-    /// Keeps a proposal of its rightful proposer until its height is reached.
-    pub fn keep_ahead(&mut self, proposal: Proposal) {
-        if proposal.round.0 < AHEAD_ROUNDS {
-            self.ahead.proposals.entry((proposal.block.header.epoch, proposal.round)).or_insert(proposal);
+    /// Keeps a proposal of its rightful proposer until its height is reached; gives the one that was kept before.
+    pub fn keep_ahead(&mut self, proposal: &Proposal) -> Option<Proposal> {
+        if proposal.round.0 >= AHEAD_ROUNDS {
+            return None;
+        }
+        match self.ahead.proposals.entry((proposal.block.header.epoch, proposal.round)) {
+            Entry::Occupied(first) => Some(first.get().clone()),
+            Entry::Vacant(place) => {
+                place.insert(proposal.clone());
+                None
+            }
         }
     }
 
@@ -151,8 +159,9 @@ impl Rounds {
         super::earlier(self.timeouts.values().min().copied(), self.rejudge_at)
     }
 
-    pub fn keep_vote(&mut self, index: ValidatorIndex, vote: BlockVote) {
-        self.votes.entry((vote.round, vote.phase, index)).or_insert(vote);
+    /// Keeps the first vote of a validator in a round and phase, and gives it.
+    pub fn keep_vote(&mut self, index: ValidatorIndex, vote: BlockVote) -> BlockVote {
+        *self.votes.entry((vote.round, vote.phase, index)).or_insert(vote)
     }
 
     /// Whether a message of `round` is near enough to be kept.
@@ -267,22 +276,8 @@ impl<L: Ledger> Engine<L> {
                 self.rounds.decided = Some((round, block));
                 self.try_commit(cx)
             }
-            Action::Equivocation { round, voter, .. } => {
-                let offender = self.validators().at(voter).map(|member| member.key);
-                self.report_equivocation(offender, round, cx);
-                Ok(())
-            }
-            Action::ProposalEquivocation { round } => {
-                let offender = self.validators().proposer(self.rounds.height(), round).map(|member| member.key);
-                self.report_equivocation(offender, round, cx);
-                Ok(())
-            }
-        }
-    }
-
-    fn report_equivocation(&self, offender: Option<PublicKey>, round: Round, cx: &mut Cx<'_>) {
-        if let Some(validator) = offender {
-            cx.effect(Effect::Event(Event::Equivocation { validator, height: self.rounds.height(), round }));
+            // The signed messages were compared where they came in.
+            Action::Equivocation { .. } | Action::ProposalEquivocation { .. } => Ok(()),
         }
     }
 
@@ -331,14 +326,16 @@ impl<L: Ledger> Engine<L> {
     pub(super) fn on_block_vote(&mut self, from: From, vote: BlockVote, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         let height = self.rounds.height();
         if vote.height == self.chain.state.height {
-            self.add_late_precommit(&vote);
+            self.add_late_precommit(&vote, cx);
             return Ok(());
         }
         let Some(validators) = self.set_of(vote.epoch) else { return Ok(()) };
         let Some(index) = validators.index_of(&vote.voter) else { return Ok(()) };
         if vote.height > height {
-            if vote.height == height.next() {
-                self.rounds.keep_ahead_vote(index, vote);
+            if vote.height == height.next()
+                && let Some(first) = self.rounds.keep_ahead_vote(index, vote)
+            {
+                self.compare_block_votes(&first, &vote, cx);
             }
             if let Some(peer) = from {
                 // Whoever votes on a height has decided the one below.
@@ -349,7 +346,8 @@ impl<L: Ledger> Engine<L> {
         if vote.height < height || vote.epoch != self.chain.state.epoch {
             return Ok(());
         }
-        self.rounds.keep_vote(index, vote);
+        let first = self.rounds.keep_vote(index, vote);
+        self.compare_block_votes(&first, &vote, cx);
         let event = RoundEvent::Vote { round: vote.round, phase: vote.phase, block: vote.block, voter: index };
         self.advance(event, cx)?;
         if self.rounds.height() == height {
@@ -360,20 +358,24 @@ impl<L: Ledger> Engine<L> {
 
     /// A precommit that comes after the decision still counts for its validator's pay (B-6).
     /// The last block may have closed its epoch: the set is the one of then.
-    fn add_late_precommit(&mut self, vote: &BlockVote) {
+    fn add_late_precommit(&mut self, vote: &BlockVote, cx: &mut Cx<'_>) {
         let signers = &self.chain.state.signers;
         let Some(index) = signers.validators.index_of(&vote.voter).filter(|_| signers.epoch == vote.epoch) else {
             return;
         };
         let Some(commit) = &mut self.chain.last_commit else { return };
-        let fits =
-            vote.phase == BlockPhase::Precommit && vote.block == Some(commit.block) && vote.round == commit.round;
-        if !fits {
+        if vote.phase != BlockPhase::Precommit || vote.round != commit.round {
             return;
         }
-        if let Err(at) = commit.signatures.binary_search_by_key(&index, |entry| entry.validator) {
-            let entry = crate::block::CommitSignature { validator: index, signature: vote.signature };
-            commit.signatures.insert(at, entry);
+        match commit.signatures.binary_search_by_key(&index, |entry| entry.validator) {
+            Err(at) if vote.block == Some(commit.block) => {
+                commit.signatures.insert(at, CommitSignature { validator: index, signature: vote.signature });
+            }
+            Ok(at) if let Some(entry) = commit.signatures.get(at) => {
+                let counted = BlockVote { block: Some(commit.block), signature: entry.signature, ..*vote };
+                self.compare_block_votes(&counted, vote, cx);
+            }
+            _ => {}
         }
     }
 }

@@ -80,7 +80,7 @@ impl Sealing {
         self.seals_of(validator).next().is_some()
     }
 
-    fn seals_of(&self, validator: ValidatorIndex) -> impl Iterator<Item = &Arc<Seal>> {
+    pub fn seals_of(&self, validator: ValidatorIndex) -> impl Iterator<Item = &Arc<Seal>> {
         let range = (validator, Hash([0; 32]))..=(validator, Hash([255; 32]));
         self.seals.range(range).map(|(_, seal)| seal)
     }
@@ -130,6 +130,7 @@ impl<L: Ledger> Engine<L> {
         if seal.epoch != self.chain.state.epoch {
             return;
         }
+        self.compare_seals(&seal, index, cx);
         let id = (index, seal.list());
         let wanted = self.sealing.wanted.remove(&id);
         if wanted || self.sealing.seals_of(index).count() < SEALS_PER_VALIDATOR_MAX {
@@ -194,12 +195,17 @@ impl<L: Ledger> Engine<L> {
         self.sealing.usable.iter().filter_map(|id| self.sealing.seals.get(id).cloned()).collect()
     }
 
-    /// What a status request says of the seals that are here (N-6).
+    /// What a status request says of the seals and the evidence that are here (N-6).
     pub(super) fn status_request(&self) -> StatusRequest {
         let asked = |index: &ValidatorIndex| self.sealing.wanted.iter().any(|(wanted, _)| wanted == index);
         let held = self.sealing.seals.keys().map(|(index, _)| *index).filter(|index| !asked(index));
         let seals = held.map(usize::from).collect();
-        StatusRequest { tip: self.chain.state.height, round: self.rounds.round(), seals }
+        StatusRequest {
+            tip: self.chain.state.height,
+            round: self.rounds.round(),
+            seals,
+            evidence: self.evidence_held(),
+        }
     }
 
     /// The seals that a peer lacks, as many as fit.
@@ -265,6 +271,7 @@ impl<L: Ledger> Engine<L> {
             return Ok(Some(Vec::new()));
         }
         self.check_signatures(&block.closing)?;
+        self.compare_closing(&block.closing, cx);
         let ids: Vec<SealId> = block.closing.seals.iter().map(|seal| (seal.validator, seal.list)).collect();
         let missing: Vec<SealId> = ids.iter().filter(|id| !self.sealing.seals.contains_key(id)).copied().collect();
         if missing.is_empty() {

@@ -94,6 +94,9 @@ impl<L: Ledger> Engine<L> {
         for seal in status.seals {
             self.on_seal(Some(peer), seal, cx);
         }
+        for evidence in status.evidence {
+            self.on_evidence(Some(peer), &Arc::new(evidence), cx);
+        }
         for proposal in status.proposals {
             self.on_proposal(Some(peer), proposal, cx)?;
         }
@@ -113,6 +116,7 @@ impl<L: Ledger> Engine<L> {
             proposals,
             votes,
             seals: if same { self.seals_for(&request.seals) } else { Vec::new() },
+            evidence: if same { self.evidence_for_peer(&request.evidence) } else { Vec::new() },
         }
     }
 

@@ -2,7 +2,7 @@
 //! D-1, D-12).
 
 use super::api::Effect;
-use crate::block::{BlockVote, CommittedBlock, Proposal};
+use crate::block::{BlockVote, CommittedBlock, Evidence, Proposal};
 use crate::codec::{Decode, Encode};
 use crate::finality::{Seal, VoteBatch};
 use crate::hash::{BlockHash, Txid};
@@ -39,6 +39,8 @@ pub enum Record {
     Block(Arc<CommittedBlock>),
     /// The own seal of an epoch: no Prepare and no Commit vote in it follows (E-4).
     Sealed(Arc<Seal>),
+    /// Proof that a validator contradicted itself, until it is in a block.
+    Evidence(Arc<Evidence>),
 }
 
 /// Durable storage for [`Record`]s.

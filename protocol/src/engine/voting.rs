@@ -133,8 +133,13 @@ impl Voting {
     }
 
     /// Forgets what a committed transaction no longer needs: its votes, and locks on what it spent.
-    pub fn settle(&mut self, txid: &Txid, transaction: &Transaction) {
-        self.tallies.remove(txid);
+    /// The votes are kept, as those of one whose body never came, where they may yet contradict others.
+    pub fn settle(&mut self, txid: &Txid, transaction: &Transaction, is_opposed: bool) {
+        if is_opposed {
+            self.leave_pool(*txid);
+        } else {
+            self.tallies.remove(txid);
+        }
         self.own_commits.remove(txid);
         for input in &transaction.body.inputs {
             self.locks.remove(input);
@@ -184,6 +189,7 @@ impl<L: Ledger> Engine<L> {
                 Vote::Finality(batch) => self.on_vote_batch(Some(peer), batch, cx)?,
                 Vote::Block(vote) => self.on_block_vote(Some(peer), vote, cx)?,
                 Vote::Seal(seal) => self.on_seal(Some(peer), seal, cx),
+                Vote::Evidence(evidence) => self.on_evidence(Some(peer), &evidence, cx),
             }
         }
         Ok(())
@@ -265,7 +271,10 @@ impl<L: Ledger> Engine<L> {
                     self.voting.tallies.entry(*txid).or_default().count(batch, voter, &validators)
                 }
             };
-            counted |= certified != Certified::Ignored;
+            if certified != Certified::Ignored {
+                counted = true;
+                self.compare_votes(txid, batch, voter, cx); // X-3, before the loser of a conflict is dropped
+            }
             if certified == Certified::Now
                 || (certified == Certified::No && is_broken(Mutation::CommitWithoutCertificate))
             {

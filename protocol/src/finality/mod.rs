@@ -37,7 +37,8 @@ struct SignedVote {
     root: MerkleRoot,
 }
 
-fn vote_digest(genesis: &GenesisHash, epoch: Epoch, phase: Phase, root: MerkleRoot) -> [u8; 32] {
+/// What is signed for a batch of votes, of which only the Merkle root is known.
+pub(crate) fn vote_digest(genesis: &GenesisHash, epoch: Epoch, phase: Phase, root: MerkleRoot) -> [u8; 32] {
     signing_digest(Domain::FinalityVote, genesis, &SignedVote { epoch, phase, root })
 }
 

@@ -74,6 +74,12 @@ impl Tally {
         self.phase(phase).votes.contains_key(&voter)
     }
 
+    /// The votes of `phase`, by voter, each as the batch that it came in.
+    #[must_use]
+    pub const fn votes(&self, phase: Phase) -> &BTreeMap<ValidatorIndex, Arc<VoteBatch>> {
+        &self.phase(phase).votes
+    }
+
     /// The batches that hold the votes of `phase`, in order of the voters' keys.
     pub fn batches(&self, phase: Phase) -> impl Iterator<Item = &Arc<VoteBatch>> {
         self.phase(phase).votes.values()

@@ -1,11 +1,11 @@
 //! What a block does (`SPEC.md` B-4…B-7, B-9, E-5).
 
-use super::closing::{check_closing, close};
+use super::closing::{check_closing, choose_evidence, close, offenders_after, without};
 use super::coinbase::minted;
 use super::execution::{Effect, Execution, Stop};
 use super::{BlockDelta, BlockError, ChainState, Unavailable, UtxoSet, UtxoSetHash, coinbase};
 use crate::amount::Amount;
-use crate::block::{Block, Closing, Commit, Header};
+use crate::block::{Block, Closing, Commit, Evidence, Header};
 use crate::bounds::BLOCK_TRANSACTIONS_MAX;
 use crate::finality::Seal;
 use crate::genesis::Params;
@@ -33,13 +33,16 @@ pub struct BlockParts<'a> {
     pub transactions: &'a [Arc<Transaction>],
     /// Seals of the epoch, those to be preferred first.
     pub seals: &'a [Arc<Seal>],
+    /// Evidence, the pieces to be preferred first.
+    pub evidence: &'a [Arc<Evidence>],
 }
 
 /// Builds the block after `state` from its transactions in the given order; those that break a rule
 /// there, or for which there is no room (B-4), are left out (B-9).
 ///
 /// The block's time is `time_ms`, or one millisecond after its parent's if that is later.
-/// If some of the seals are covered by the block and are a quorum's, the block closes the epoch with them (E-5).
+/// If some of the seals are covered by the block and are a quorum's, the block closes the epoch with them (E-5), and has as
+/// much of the evidence as fits.
 /// [`apply_block`] accepts the block, provided that `proposer` is a validator of the epoch and
 /// the parent commit is that of the last block.
 ///
@@ -53,7 +56,7 @@ pub fn build_block(
     proposer: PublicKey,
     parts: BlockParts<'_>,
 ) -> Result<(Block, BlockDelta), Unavailable> {
-    let BlockParts { parent_commit, transactions, seals } = parts;
+    let BlockParts { parent_commit, transactions, seals, evidence } = parts;
     let mut execution = Execution::new(utxos, state.height.next(), params, transactions.len());
     let mut included = Vec::new();
     for transaction in transactions {
@@ -65,7 +68,10 @@ pub fn build_block(
         }
     }
     let settled = settle(execution, state, params, parent_commit.as_ref());
-    let (closing, listed) = close(state, params, &settled.effect.txids, seals.iter().map(Arc::as_ref));
+    let (mut closing, listed) = close(state, params, &settled.effect.txids, seals.iter().map(Arc::as_ref));
+    if closing.closes() {
+        closing.evidence = choose_evidence(state, evidence.iter().map(Arc::as_ref));
+    }
     let header = Header {
         parent: state.hash,
         height: state.height.next(),
@@ -85,7 +91,7 @@ pub fn build_block(
 }
 
 /// Judges `block` against `state` and `utxos` by every rule except signatures (those of
-/// transactions: [`crate::keys::Verified`]; that of the parent commit: [`Commit::verify`]), the
+/// transactions and evidence: [`crate::keys::Verified`]; that of the parent commit: [`Commit::verify`]), the
 /// turn of the proposer and the local clock, and computes its effect.
 ///
 /// # Errors
@@ -165,9 +171,13 @@ fn check_parent_commit(state: &ChainState, block: &Block) -> Result<(), BlockErr
     if found == expected { Ok(()) } else { Err(BlockError::ParentCommitHash { found, expected }) }
 }
 
-/// The validators of the next height. // E-6
+/// The validators of the next height. // E-6, X-7
 fn next_set(state: &ChainState, closing: &Closing) -> Arc<ValidatorSet> {
-    if closing.closes() { state.set_of_next_epoch() } else { Arc::clone(&state.validators) }
+    if closing.closes() {
+        without(&state.next_validators, &offenders_after(state, closing))
+    } else {
+        Arc::clone(&state.validators)
+    }
 }
 
 /// What a header says of the parent's commit: zeros if there is none. // B-5
@@ -210,7 +220,7 @@ fn check_settled(block: &Block, settled: &Settled) -> Result<(), BlockError> {
 
 fn delta(state: &ChainState, params: &Params, block: &Block, settled: Settled) -> BlockDelta {
     let (header, Settled { coinbase, effect, utxo_set, .. }) = (&block.header, settled);
-    let next = state.advance(params, &effect, block.closing.closes());
+    let next = state.advance(params, &effect, &block.closing);
     let Effect { created, spent, ephemeral, txids, fees } = effect;
     let count = |entries: &[_]| u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let state = ChainState {

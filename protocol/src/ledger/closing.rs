@@ -1,9 +1,10 @@
-//! Closing an epoch (`SPEC.md` E-5): which seals a block covers, and the validators that come next.
+//! Closing an epoch (`SPEC.md` E-5, X-6): which seals a block covers, whom it takes the vote, and the validators that come
+//! next.
 
-use super::{ChainState, validators_from_bonds};
+use super::{ChainState, Offender, validators_from_bonds};
 use crate::bitmap::Bitmap;
-use crate::block::{Closing, CommitError, SealSignature};
-use crate::bounds::CLOSING_LISTED_BYTES_MAX;
+use crate::block::{Closing, CommitError, Evidence, EvidenceError, SealSignature};
+use crate::bounds::{CLOSING_EVIDENCE_BYTES_MAX, CLOSING_EVIDENCE_MAX, CLOSING_LISTED_BYTES_MAX};
 use crate::finality::Seal;
 use crate::genesis::Params;
 use crate::hash::{Hash, Txid};
@@ -11,7 +12,7 @@ use crate::keys::PublicKey;
 use crate::mutation::{Mutation, is_broken};
 use crate::transaction::{OutPoint, Utxo};
 use crate::validator::{Height, ValidatorIndex, ValidatorSet, Weight};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
@@ -42,6 +43,24 @@ pub enum ClosingError {
     /// A list names what is not there, or is not the one that was signed.
     #[error("the list of validator {0} is not the one of its seal")]
     List(ValidatorIndex),
+    /// An ordinary block takes nobody the vote.
+    #[error("a block that closes no epoch has evidence")]
+    EvidenceWithoutSeals,
+    /// Too many pieces of evidence.
+    #[error("{0} pieces of evidence, at most {CLOSING_EVIDENCE_MAX} are allowed")]
+    EvidenceCount(usize),
+    /// The evidence is too long.
+    #[error("the evidence has {0} bytes, at most {CLOSING_EVIDENCE_BYTES_MAX} are allowed")]
+    EvidenceBytes(usize),
+    /// Offenders are not sorted and unique.
+    #[error("the evidence is not sorted by offender, each offender once")]
+    EvidenceOrder,
+    /// Whoever it is against has no vote to lose.
+    #[error("{0} is no validator, or has lost its vote already")]
+    NotAccusable(PublicKey),
+    /// Something that proves nothing.
+    #[error("the evidence against {0} is none: {1}")]
+    Evidence(PublicKey, EvidenceError),
 }
 
 /// Everything that a seal may list, by number: the transfers of the block, then those of the blocks before it since
@@ -50,13 +69,14 @@ fn listable<'a>(txids: &'a [Txid], sealed: &'a [Txid]) -> impl Iterator<Item = &
     txids.iter().chain(sealed)
 }
 
-/// E-5: judges everything but the signatures of the seals.
+/// E-5, X-6: judges everything but the signatures of seals and evidence.
 pub(super) fn check_closing(
     state: &ChainState,
     params: &Params,
     txids: &[Txid],
     (closing, listed): (&Closing, &[Bitmap]),
 ) -> Result<(), ClosingError> {
+    check_evidence(state, closing)?;
     let (lists, seals) = (listed.len(), closing.seals.len());
     if lists != seals {
         return Err(ClosingError::ListCount { lists, seals });
@@ -88,6 +108,65 @@ pub(super) fn check_closing(
     Ok(())
 }
 
+/// judges the evidence of a block, but for its signatures.
+fn check_evidence(state: &ChainState, closing: &Closing) -> Result<(), ClosingError> {
+    let all = &closing.evidence;
+    if all.is_empty() {
+        return Ok(());
+    }
+    if !closing.closes() {
+        return Err(ClosingError::EvidenceWithoutSeals);
+    }
+    if all.len() > CLOSING_EVIDENCE_MAX {
+        return Err(ClosingError::EvidenceCount(all.len()));
+    }
+    let bytes = all.iter().map(Evidence::bytes).sum();
+    if bytes > CLOSING_EVIDENCE_BYTES_MAX {
+        return Err(ClosingError::EvidenceBytes(bytes));
+    }
+    if !all.is_sorted_by(|left, right| left.offender() < right.offender()) {
+        return Err(ClosingError::EvidenceOrder);
+    }
+    for evidence in all {
+        let offender = evidence.offender();
+        if !state.is_accusable(&offender) {
+            return Err(ClosingError::NotAccusable(offender));
+        }
+        evidence.check().map_err(|error| ClosingError::Evidence(offender, error))?;
+    }
+    Ok(())
+}
+
+/// What a closing block says of `evidence`: as much as fits, one piece for each offender that has a vote to lose, sorted by
+/// offender.
+pub(super) fn choose_evidence<'a>(state: &ChainState, evidence: impl Iterator<Item = &'a Evidence>) -> Vec<Evidence> {
+    let mut chosen: BTreeMap<PublicKey, Evidence> = BTreeMap::new();
+    let mut room = CLOSING_EVIDENCE_BYTES_MAX;
+    for piece in evidence {
+        let offender = piece.offender();
+        let is_new = state.is_accusable(&offender) && !chosen.contains_key(&offender) && piece.check().is_ok();
+        if is_new
+            && chosen.len() < CLOSING_EVIDENCE_MAX
+            && let Some(left) = room.checked_sub(piece.bytes())
+        {
+            room = left;
+            chosen.insert(offender, piece.clone());
+        }
+    }
+    chosen.into_values().collect()
+}
+
+/// Everybody who has lost its vote after the next block, which has this closing.
+pub(super) fn offenders_after(state: &ChainState, closing: &Closing) -> Arc<BTreeMap<PublicKey, Offender>> {
+    let mut offenders = Arc::clone(&state.offenders);
+    if !closing.evidence.is_empty() {
+        let height = state.height.next();
+        let fresh = closing.evidence.iter().map(|piece| (piece.offender(), Offender { kind: piece.kind(), height }));
+        Arc::make_mut(&mut offenders).extend(fresh);
+    }
+    offenders
+}
+
 /// The seals, out of `seals`, that a block with `txids` covers: as many as make a quorum, or none.
 pub(super) fn close<'a>(
     state: &ChainState,
@@ -117,7 +196,7 @@ pub(super) fn close<'a>(
         chosen.insert(validator, (signature, bitmap));
         if state.validators.is_quorum(Weight(weight)) || is_broken(Mutation::ClosedWithoutQuorum) {
             let (seals, listed) = chosen.into_values().unzip();
-            return (Closing { seals }, listed);
+            return (Closing { seals, evidence: Vec::new() }, listed);
         }
     }
     (Closing::default(), Vec::new())
@@ -133,18 +212,22 @@ pub fn lists_of<'a>(state: &ChainState, txids: &[Txid], seals: impl Iterator<Ite
 }
 
 /// What is left of a set without those who lost their vote; the set itself if nobody would be left (E-6).
-pub(super) fn without(set: &Arc<ValidatorSet>, offenders: &BTreeSet<PublicKey>) -> Arc<ValidatorSet> {
-    if set.members().iter().all(|member| !offenders.contains(&member.key)) {
+pub(super) fn without(set: &Arc<ValidatorSet>, offenders: &BTreeMap<PublicKey, Offender>) -> Arc<ValidatorSet> {
+    if set.members().iter().all(|member| !offenders.contains_key(&member.key)) {
         return Arc::clone(set);
     }
-    let rest = set.members().iter().filter(|member| !offenders.contains(&member.key)).copied().collect();
+    let rest = set.members().iter().filter(|member| !offenders.contains_key(&member.key)).copied().collect();
     let rest = ValidatorSet::new(rest);
     if rest.is_empty() { Arc::clone(set) } else { Arc::new(rest) }
 }
 
 /// The set that the bonds after a closing block make; the one before it if there are none (E-6).
-pub(super) fn set_of_bonds(bonds: &BTreeMap<OutPoint, Utxo>, state: &ChainState) -> Arc<ValidatorSet> {
+pub(super) fn set_of_bonds(
+    bonds: &BTreeMap<OutPoint, Utxo>,
+    before: &Arc<ValidatorSet>,
+    offenders: &BTreeMap<PublicKey, Offender>,
+) -> Arc<ValidatorSet> {
     let set = validators_from_bonds(bonds.iter().map(|(outpoint, utxo)| (*outpoint, *utxo)));
-    let set = if set.is_empty() { Arc::clone(&state.next_validators) } else { Arc::new(set) };
-    without(&set, &state.offenders)
+    let set = if set.is_empty() { Arc::clone(before) } else { Arc::new(set) };
+    without(&set, offenders)
 }

@@ -21,7 +21,7 @@ pub use closing::{ClosingError, lists_of};
 pub use coinbase::{COINBASE_INPUT, coinbase};
 pub use error::{BlockError, TransactionError};
 pub use multiset::UtxoSetHash;
-pub use state::{BlockDelta, ChainState, Signers, genesis_state};
+pub use state::{BlockDelta, ChainState, Offender, Signers, genesis_state};
 pub use transfer::{Transfer, check_form, check_transfer, fee_min};
 
 use crate::transaction::{OutPoint, Utxo};

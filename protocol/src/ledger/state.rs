@@ -3,13 +3,14 @@
 use super::execution::Effect;
 use super::{UtxoSetHash, closing, validators_from_bonds};
 use crate::amount::Amount;
+use crate::block::{Closing, EvidenceKind};
 use crate::codec::{Decode, Encode};
 use crate::genesis::{Genesis, GenesisError, Params};
 use crate::hash::{BlockHash, Txid};
 use crate::keys::PublicKey;
 use crate::transaction::{Lock, OutPoint, Utxo};
 use crate::validator::{Epoch, Height, ValidatorSet};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -34,8 +35,8 @@ pub struct ChainState {
     pub signers: Signers,
     /// All unspent bonds. Each holds at least 1,000 TIME, so there are never many.
     pub bonds: Arc<BTreeMap<OutPoint, Utxo>>,
-    /// Validators that lost their vote: no later epoch has them in its set (E-6).
-    pub offenders: Arc<BTreeSet<PublicKey>>,
+    /// Validators that lost their vote: no later epoch has them in its set (E-6, X-7).
+    pub offenders: Arc<BTreeMap<PublicKey, Offender>>,
     /// Transfers in the blocks of this epoch since sealing began (E-5): not more than three times what one validator may have prepared (P-6),
     /// since all of them have a certificate (B-11).
     pub sealed_txids: Arc<Vec<Txid>>,
@@ -45,6 +46,15 @@ pub struct ChainState {
     pub utxo_count: u64,
     /// Sum of unspent outputs: genesis plus rewards.
     pub supply: Amount,
+}
+
+/// Why and when a validator lost its vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Offender {
+    /// What it did twice.
+    pub kind: EvidenceKind,
+    /// The block with the evidence.
+    pub height: Height,
 }
 
 /// The validators that decided a block.
@@ -93,9 +103,16 @@ impl ChainState {
         self.validators.index_of(key).is_some() || self.next_validators.index_of(key).is_some()
     }
 
-    /// What a block, of which `header` and `effect` are known, makes of epoch, validators and bonds (E-1, E-6). The
+    /// Whether evidence against a key would change anything: it is that of a validator of this epoch or the next one that
+    /// has not lost its vote yet.
+    #[must_use]
+    pub fn is_accusable(&self, key: &PublicKey) -> bool {
+        self.is_validator(key) && !self.offenders.contains_key(key)
+    }
+
+    /// What a block, of which `closing` and `effect` are known, makes of epoch, validators and bonds (E-1, E-6). The
     /// other fields are those of this state.
-    pub(super) fn advance(&self, params: &Params, effect: &Effect, closes: bool) -> Self {
+    pub(super) fn advance(&self, params: &Params, effect: &Effect, closing: &Closing) -> Self {
         let mut next = self.clone();
         next.signers = Signers { epoch: self.epoch, validators: Arc::clone(&self.validators) };
         let is_bond = |(_, utxo): &&(OutPoint, Utxo)| matches!(utxo.output.lock, Lock::Bond { .. });
@@ -104,11 +121,12 @@ impl ChainState {
             effect.spent.iter().for_each(|(outpoint, _)| _ = bonds.remove(outpoint));
             bonds.extend(effect.created.iter().filter(is_bond).copied());
         }
-        if closes {
+        if closing.closes() {
+            next.offenders = closing::offenders_after(self, closing);
             next.epoch = self.epoch.next();
             next.epoch_start = self.height.next().next();
-            next.validators = self.set_of_next_epoch();
-            next.next_validators = closing::set_of_bonds(&next.bonds, self);
+            next.validators = closing::without(&self.next_validators, &next.offenders);
+            next.next_validators = closing::set_of_bonds(&next.bonds, &self.next_validators, &next.offenders);
             next.sealed_txids = Arc::default();
         } else if self.is_sealing(params) && !effect.txids.is_empty() {
             Arc::make_mut(&mut next.sealed_txids).extend_from_slice(&effect.txids);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Proposal};
+use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Evidence, Proposal};
 use timecoin_protocol::engine::{
     Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, PeerTag, Record, Reply, ReplyTag, Request,
     RequestId, Response, Source, Time, Tuning, Turn,
@@ -134,6 +134,8 @@ pub struct Node {
     pub disk: Disk,
     /// For tests that build on it.
     pub last_commit: Option<Commit>,
+    /// What the others put into the next closing block.
+    pub evidence: Vec<Evidence>,
     tuning: Tuning,
     tags: u64,
 }
@@ -154,8 +156,16 @@ impl Node {
 
     pub fn tuned(me: usize, tuning: Tuning) -> Self {
         let now = Time(START_MS * 1_000).plus_ms(100);
-        let mut node =
-            Self { me, now, engine: engine(me, &tuning), disk: Disk::default(), last_commit: None, tuning, tags: 0 };
+        let mut node = Self {
+            me,
+            now,
+            engine: engine(me, &tuning),
+            disk: Disk::default(),
+            last_commit: None,
+            evidence: Vec::new(),
+            tuning,
+            tags: 0,
+        };
         node.start();
         node
     }
@@ -247,7 +257,15 @@ impl Node {
 
     pub fn status(&mut self, round: u32) -> StatusResponse {
         let tip = self.engine.chain_state().height;
-        match self.ask(Ask::Status(StatusRequest { tip, round: Round(round), seals: Bitmap::default() })).0 {
+        match self
+            .ask(Ask::Status(StatusRequest {
+                tip,
+                round: Round(round),
+                seals: Bitmap::default(),
+                evidence: Bitmap::default(),
+            }))
+            .0
+        {
             Some(Reply::Status(status)) => status,
             other => panic!("{other:?}"),
         }
@@ -305,7 +323,8 @@ impl Node {
         let time_ms = self.now.millis();
         let bodies: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let params = genesis().params;
-        let parts = BlockParts { parent_commit: commit, transactions: &bodies, seals };
+        let evidence: Vec<_> = self.evidence.iter().cloned().map(Arc::new).collect();
+        let parts = BlockParts { parent_commit: commit, transactions: &bodies, seals, evidence: &evidence };
         let ledger = self.engine.ledger_mut().clone();
         let (block, delta) = build_block(&state, &params, &ledger, time_ms, proposer.public(), parts).unwrap();
         let compact = CompactBlock {
@@ -444,6 +463,15 @@ pub fn block_votes_of(effects: &[Effect]) -> Vec<BlockVote> {
         _ => None,
     };
     effects.iter().filter_map(vote).collect()
+}
+
+/// Published evidence.
+pub fn evidence_of(effects: &[Effect]) -> Vec<Arc<Evidence>> {
+    let evidence = |effect: &Effect| match effect {
+        Effect::PublishVote(Vote::Evidence(evidence)) => Some(Arc::clone(evidence)),
+        _ => None,
+    };
+    effects.iter().filter_map(evidence).collect()
 }
 
 pub fn proposals_of(effects: &[Effect]) -> Vec<Arc<Proposal>> {

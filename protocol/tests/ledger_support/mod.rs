@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::{Amount, UNITS_PER_TIME};
-use timecoin_protocol::block::{Block, Commit, CommitSignature};
+use timecoin_protocol::block::{Block, Commit, CommitSignature, Evidence};
 use timecoin_protocol::finality::Seal;
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::Txid;
@@ -93,6 +93,8 @@ pub struct Chain {
     pub utxos: BTreeMap<OutPoint, Utxo>,
     /// What the next block may close the epoch with.
     pub seals: Vec<Arc<Seal>>,
+    /// What it may take along.
+    pub evidence: Vec<Arc<Evidence>>,
 }
 
 impl Chain {
@@ -103,7 +105,7 @@ impl Chain {
     pub fn of(genesis: Genesis) -> Self {
         let state = genesis_state(&genesis).unwrap();
         let utxos = genesis.utxos().collect();
-        Self { genesis, state, utxos, seals: Vec::new() }
+        Self { genesis, state, utxos, seals: Vec::new(), evidence: Vec::new() }
     }
 
     /// The outpoint of genesis coin `n`.
@@ -161,8 +163,12 @@ impl Chain {
         let transactions: Vec<_> = transactions.iter().cloned().map(Arc::new).collect();
         let proposer = self.state.validators.members()[0].key;
         let time_ms = self.state.time_ms + 1_000;
-        let parts =
-            BlockParts { parent_commit: self.parent_commit(present), transactions: &transactions, seals: &self.seals };
+        let parts = BlockParts {
+            parent_commit: self.parent_commit(present),
+            transactions: &transactions,
+            seals: &self.seals,
+            evidence: &self.evidence,
+        };
         build_block(&self.state, &self.genesis.params, &self.utxos, time_ms, proposer, parts).unwrap()
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use timecoin_protocol::address::Owner;
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
+use timecoin_protocol::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
 use timecoin_protocol::block::{
-    Block, BlockPhase, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Header, Proposal,
-    SealSignature,
+    Block, BlockPhase, BlockVote, Closing, Commit, CommitSignature, CommittedBlock, CompactBlock, Evidence, Header,
+    Proposal, SealSignature,
 };
 use timecoin_protocol::codec::{Decode, DecodeError, Encode, decode, encode};
 use timecoin_protocol::finality::{Certificate, Phase, Seal, VoteBatch};
@@ -112,7 +113,39 @@ pub fn closing() -> (Closing, Vec<Bitmap>) {
         let seal = Seal::sign(Epoch(1), vec![payment().txid()], &validator_keys()[usize::from(position)], &GENESIS);
         SealSignature { validator: position, list: seal.list(), signature: seal.signature }
     };
-    (Closing { seals: (1..4).map(seal).collect() }, vec![[0].into_iter().collect(); 3])
+    let evidence = vec![evidence()[0].clone()];
+    (Closing { seals: (1..4).map(seal).collect(), evidence }, vec![[0].into_iter().collect(); 3])
+}
+
+/// A second payment of the first output that [`payment`] spends.
+pub fn double_spend() -> Transaction {
+    let payment = payment().body;
+    let body = TransactionBody { inputs: payment.inputs[..1].to_vec(), memo: b"again".to_vec(), ..payment };
+    Transaction::sign(body, &[&key(1)], &GENESIS)
+}
+
+/// Key 13 contradicts itself in each way that there is.
+pub fn evidence() -> Vec<Evidence> {
+    let voter = key(13);
+    let votes = [None, Some(BlockHash([0xb5; 32]))].map(|block| block_vote(BlockPhase::Prevote, block));
+    let precommits = [0xb6, 0xb5].map(|byte| block_vote(BlockPhase::Precommit, Some(BlockHash([byte; 32]))));
+    let proposals = [None, Some(Round(1))].map(|valid_round| {
+        let valid = valid_round.map(|round| (round, Vec::new()));
+        Proposal::sign(Round(3), valid, compact_block(), &voter, &GENESIS)
+    });
+    let payments = |phase| {
+        let other = VoteBatch::sign(Epoch(1), phase, vec![double_spend().txid()], &voter, &GENESIS);
+        TwoPayments::of((&vote_batch(phase, &voter), &payment().body), (&other, &double_spend().body)).unwrap()
+    };
+    let seals = [seal(&voter), Seal::sign(Epoch(1), vec![], &voter, &GENESIS)];
+    vec![
+        Evidence::BlockVotes(TwoBlockVotes::of(&votes[0], &votes[1]).unwrap()),
+        Evidence::BlockVotes(TwoBlockVotes::of(&precommits[0], &precommits[1]).unwrap()),
+        Evidence::Proposals(TwoProposals::of(&proposals[0], &proposals[1]).unwrap()),
+        Evidence::Payments(payments(Phase::Prepare)),
+        Evidence::Payments(payments(Phase::Commit)),
+        Evidence::Seals(TwoSeals::of(&seals[0], &seals[1]).unwrap()),
+    ]
 }
 
 /// [`block`] as one that closes its epoch.
@@ -238,6 +271,13 @@ fn vote_samples() -> Vec<Sample> {
         sample("Vote: block", &Vote::Block(precommit())),
         sample("Seal", &seal(&key(11))),
         sample("Vote: seal", &Vote::Seal(seal(&key(11)))),
+        sample("Evidence: prevotes", &evidence()[0]),
+        sample("Evidence: precommits", &evidence()[1]),
+        sample("Evidence: proposals", &evidence()[2]),
+        sample("Evidence: prepare votes", &evidence()[3]),
+        sample("Evidence: commit votes", &evidence()[4]),
+        sample("Evidence: seals", &evidence()[5]),
+        sample("Vote: evidence", &Vote::Evidence(Arc::new(evidence()[3].clone()))),
     ]
 }
 
@@ -270,6 +310,7 @@ fn message_samples() -> Vec<Sample> {
         proposals: vec![proposal(0, None)],
         votes: vec![block_vote(BlockPhase::Prevote, Some(hash)), block_vote(BlockPhase::Precommit, None)],
         seals: vec![seal(&key(11)), seal(&key(12))],
+        evidence: vec![evidence()[0].clone()],
     };
     let committed = CommittedBlock { block: block(), commit: commit(hash) };
     vec![
@@ -284,7 +325,12 @@ fn message_samples() -> Vec<Sample> {
         sample("BlocksResponse", &BlocksResponse { blocks: vec![committed] }),
         sample(
             "StatusRequest",
-            &StatusRequest { tip: Height(4), round: Round(0), seals: [0, 9].into_iter().collect() },
+            &StatusRequest {
+                tip: Height(4),
+                round: Round(0),
+                seals: [0, 9].into_iter().collect(),
+                evidence: [3].into_iter().collect(),
+            },
         ),
         sample("StatusResponse", &status),
     ]

@@ -108,6 +108,8 @@ pub enum Invariant {
     NoBlame,
     /// Who bonds in an epoch votes from the one after the next on, and who withdraws votes as long.
     Members,
+    /// Evidence is true, and against liars alone.
+    OnlyLiarsAccused,
     /// In the end everything valid has a terminal status, the same everywhere.
     Settled,
 }
@@ -128,6 +130,7 @@ impl Invariant {
             Self::Bounds => "memory within bounds",
             Self::NoBlame => "no honest node blamed",
             Self::Members => "validators follow bonds",
+            Self::OnlyLiarsAccused => "only liars accused",
             Self::Settled => "everything settled",
         }
     }
@@ -154,6 +157,12 @@ pub struct Report {
     pub seals: u64,
     /// Precommits of validators that joined, in commits that nodes have.
     pub joiners_precommits: u64,
+    /// Lying validators that signed contradictions.
+    pub contradicted: u64,
+    /// Of all liars, those that an honest node found out.
+    pub caught: u64,
+    /// Those that lost their vote.
+    pub removed: u64,
     /// Times to finality at the first node, in milliseconds; sorted in the report of one run.
     pub finality_ms: Vec<u64>,
     /// Messages sent.
@@ -206,6 +215,9 @@ impl Report {
         self.epochs += other.epochs;
         self.seals += other.seals;
         self.joiners_precommits += other.joiners_precommits;
+        self.contradicted += other.contradicted;
+        self.caught += other.caught;
+        self.removed += other.removed;
         self.finality_ms.extend(other.finality_ms);
         self.messages += other.messages;
         self.bytes += other.bytes;
@@ -232,6 +244,9 @@ impl Report {
             ("epochs ended", self.epochs),
             ("seals of honest validators", self.seals),
             ("precommits of those who joined", self.joiners_precommits),
+            ("liars that contradicted themselves", self.contradicted),
+            ("liars found out", self.caught),
+            ("liars that lost their vote", self.removed),
             ("finality p50, ms", self.finality(50)),
             ("finality p95, ms", self.finality(95)),
             ("messages", self.messages),

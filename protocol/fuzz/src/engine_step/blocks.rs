@@ -101,7 +101,7 @@ impl Node {
         let seals: Vec<_> = self.seals.iter().filter(|seal| seal.epoch == state.epoch).cloned().collect();
         let ledger = self.engine.ledger_mut();
         let params = &network().genesis.params;
-        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &seals };
+        let parts = BlockParts { parent_commit: commit, transactions: &transactions, seals: &seals, evidence: &[] };
         build_block(&state, params, &*ledger, time_ms, proposer.public(), parts).expect("memory does not fail").0
     }
 

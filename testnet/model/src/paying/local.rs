@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Closing, Proposal};
+use timecoin_protocol::block::{BlockPhase, BlockVote, Closing, Evidence, Proposal};
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{
     Effect, Engine, Event, Input, PeerTag, Record, Request, RequestId, Status, Time, Turn,
 };
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, Txid};
-use timecoin_protocol::keys::Verified;
+use timecoin_protocol::keys::{PublicKey, Verified};
 use timecoin_protocol::ledger::Unavailable;
 use timecoin_protocol::wire::{Query, Vote};
 
@@ -29,6 +29,8 @@ pub enum About {
     Block(u64, u32, BlockPhase, Option<BlockHash>),
     /// A seal of an epoch.
     Seal(u64),
+    /// Evidence against a validator.
+    Evidence(PublicKey),
     /// A proposal of a height and round.
     Proposal(u64, u32, BlockHash),
 }
@@ -50,6 +52,7 @@ impl Message {
             Vote::Finality(batch) => About::Finality(batch.epoch.0, batch.phase, batch.txids.clone()),
             Vote::Block(vote) => About::Block(vote.height.0, vote.round.0, vote.phase, vote.block),
             Vote::Seal(seal) => About::Seal(seal.epoch.0),
+            Vote::Evidence(evidence) => About::Evidence(evidence.offender()),
         };
         Self { about, by, bytes: encode(vote) }
     }
@@ -95,6 +98,8 @@ pub enum Misdeed {
     BlockVotedTwice,
     /// Prevoted a new block above round 0 that holds what has no certificate (B-11).
     PrevotedUncertified,
+    /// Believes evidence that proves nothing.
+    WrongEvidence,
     /// Its storage failed, or what it wrote cannot be taken back in.
     Failed,
 }
@@ -137,6 +142,8 @@ pub struct Local {
     pub proposals: BTreeMap<BlockHash, Proposal>,
     /// How often it died.
     pub crashes: u8,
+    /// Against whom it has found evidence.
+    pub accused: BTreeSet<PublicKey>,
     /// What it did wrong.
     pub misdeeds: BTreeSet<Misdeed>,
     print: u128,
@@ -159,6 +166,7 @@ impl Local {
             asked: BTreeMap::new(),
             proposals: BTreeMap::new(),
             crashes: 0,
+            accused: BTreeSet::new(),
             misdeeds: BTreeSet::new(),
             print: 0,
         };
@@ -243,6 +251,7 @@ impl Local {
                 self.check_closing(&block.block.closing);
             }
             Event::Epoch { epoch: begun, .. } => *epoch = begun.0,
+            Event::Evidence(evidence) => self.check_evidence(evidence),
             Event::FinalityLost { .. } => drop(self.misdeeds.insert(Misdeed::FinalityLost)),
             _ => {}
         }
@@ -253,6 +262,8 @@ impl Local {
             Vote::Finality(batch) => self.check_batch(batch),
             Vote::Block(vote) => self.check_block_vote(vote),
             Vote::Seal(seal) => self.check_seal(seal),
+            // Checked when it is found; nobody hears of it: gossip may be lost.
+            Vote::Evidence(_) => return,
         }
         self.said.insert(Message::vote(self.own, vote));
     }
@@ -311,6 +322,13 @@ impl Local {
         if closing.closes() && members.len() < QUORUM {
             self.misdeeds.insert(Misdeed::ClosedWithoutQuorum);
         }
+    }
+
+    fn check_evidence(&mut self, evidence: &Evidence) {
+        if evidence.verify(&SETTING.genesis.hash()).is_err() {
+            self.misdeeds.insert(Misdeed::WrongEvidence);
+        }
+        self.accused.insert(evidence.offender());
     }
 
     fn check_seal(&mut self, seal: &Seal) {

@@ -97,6 +97,7 @@ fn describe(messages: &[Message]) -> String {
                 format!("{phase:?} {what} of {by} at height {height} round {round}")
             }
             About::Seal(epoch) => format!("seal of {by} in epoch {epoch}"),
+            About::Evidence(offender) => format!("evidence of {by} against {offender}"),
             About::Proposal(height, round, hash) => {
                 format!("proposal {:02x} of {by} at height {height} round {round}", hash.0[0])
             }
@@ -235,7 +236,7 @@ fn byzantine_proposals(paying: &Paying, local: &Local) -> impl Iterator<Item = M
     let ledger = ledger.ledger_mut().clone();
     let proposals = SETTING.payments.iter().filter(move |_| reached).filter_map(move |payment| {
         let transactions = [Arc::new(payment.clone())];
-        let parts = BlockParts { parent_commit: None, transactions: &transactions, seals: &[] };
+        let parts = BlockParts { parent_commit: None, transactions: &transactions, seals: &[], evidence: &[] };
         let time_ms = Setting::start().plus_ms(BLOCK_INTERVAL_MS).millis();
         let params = &SETTING.genesis.params;
         let (block, delta) = build_block(&state, params, &ledger, time_ms, key.public(), parts).ok()?;

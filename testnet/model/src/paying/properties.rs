@@ -41,6 +41,7 @@ pub(super) fn all() -> Vec<Property<Network>> {
             nobody(n, s, Misdeed::PrevotedUncertified)
         }),
         Property::always("nobody votes twice in a round (R-9)", |n, s| nobody(n, s, Misdeed::BlockVotedTwice)),
+        Property::always("nobody accuses an honest validator (X-1, X-2)", only_the_faulty_accused),
         Property::always("nobody's storage fails", |n, s| nobody(n, s, Misdeed::Failed)),
         Property::always("all have the same blocks (R-18)", one_chain),
         Property::sometimes("the first payment is final", |n, s| is_final(n, s, 0)),
@@ -72,6 +73,13 @@ fn nobody(network: &Network, state: &State, did: Misdeed) -> bool {
 fn finals(locals: &[Arc<Local>]) -> BTreeSet<usize> {
     let sampled = locals.iter().flat_map(|local| local.news.finals.iter().map(|(payment, _)| *payment));
     sampled.chain(locals.iter().flat_map(|local| local.news.committed.iter().copied())).collect()
+}
+
+/// Evidence is true, and against the faulty validator alone.
+fn only_the_faulty_accused(network: &Network, state: &State) -> bool {
+    let faulty = SETTING.keys[network.host().byzantine()].public();
+    nobody(network, state, Misdeed::WrongEvidence)
+        && network.locals(state).iter().all(|local| local.accused.iter().all(|key| *key == faulty))
 }
 
 fn one_final(network: &Network, state: &State) -> bool {

@@ -85,6 +85,7 @@ impl Liar<'_> {
                 .map(|epoch| Seal::sign(epoch, seal.txids.clone(), self.key, self.genesis))
                 .map(Vote::Seal)
                 .collect(),
+            Vote::Evidence(_) => Vec::new(),
             Vote::Block(vote) => {
                 let elsewhere = [(1, 0), (3, 0), (0, 1), (0, 40)];
                 let ahead = elsewhere.map(|(heights, rounds)| {

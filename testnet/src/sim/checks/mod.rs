@@ -1,5 +1,6 @@
 //! What must hold after every step, and at the end.
 
+mod evidence;
 mod members;
 mod nodes;
 mod votes;
@@ -8,6 +9,7 @@ use super::node::Node;
 use super::report::{Invariant, Report, Violation};
 use super::scenario::Scenario;
 use super::workload::Workload;
+use evidence::Accusations;
 use members::Members;
 use nodes::Marks;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,7 @@ pub(super) struct Checks {
     finals: BTreeSet<Txid>,
     blocks: BTreeMap<Height, BlockHash>,
     said: Said,
+    accusations: Accusations,
     members: Members,
     marks: BTreeMap<usize, Marks>,
     /// The last block that each node is known to have.
@@ -56,6 +59,7 @@ impl Checks {
             finals: BTreeSet::new(),
             blocks: BTreeMap::new(),
             said: Said::default(),
+            accusations: Accusations::new(scenario, genesis.hash()),
             members: Members::new(&workload.moves),
             marks: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -110,6 +114,7 @@ impl Checks {
             Event::Status { txid, status, .. } => self.status(node, *txid, status, now),
             Event::Block { block, delta } => {
                 self.has_block(node, block)?;
+                self.offenders(node, &delta.state)?;
                 self.report.check(Invariant::Supply);
                 let height = block.block.header.height;
                 let expected = self.genesis_supply.units() + self.reward * height.0;
@@ -122,6 +127,7 @@ impl Checks {
                 self.report.epochs = self.report.epochs.max(epoch.0);
                 Ok(())
             }
+            Event::Evidence(evidence) => self.evidence(node, evidence),
             Event::FinalityLost { txid, epoch } => Err(format!("{txid}, final in epoch {epoch}, is in no block of it")),
             _ => Ok(()),
         }

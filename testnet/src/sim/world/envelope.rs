@@ -74,6 +74,10 @@ impl Message {
                 format!("{:?} {block} at {}, round {}", vote.phase, vote.height, vote.round)
             }
             Self::Vote(Vote::Seal(seal)) => format!("seal of epoch {} {}", seal.epoch, several(&seal.txids)),
+            Self::Vote(Vote::Evidence(evidence)) => {
+                let offender = short(&evidence.offender().0);
+                format!("evidence of {} by {offender} in epoch {}", evidence.kind(), evidence.epoch())
+            }
             Self::Proposal(proposal) => {
                 let block = &proposal.block;
                 let hash = short(&block.header.hash().0);

@@ -59,6 +59,7 @@ impl World {
             Vote::Finality(batch) => self.checks.vote_batch(node, batch)?,
             Vote::Block(vote) => self.checks.block_vote(node, vote)?,
             Vote::Seal(seal) => self.checks.seal(node, seal)?,
+            Vote::Evidence(evidence) => self.checks.evidence(node, evidence)?,
         }
         self.gossip(node, Message::Vote(vote));
         Ok(())
@@ -69,9 +70,12 @@ impl World {
         let other = match &vote {
             Vote::Block(vote) => liar.contradict(vote, &self.knowledge).map(Vote::Block),
             Vote::Seal(seal) => liar.contradict_seal(seal).map(Vote::Seal),
-            Vote::Finality(_) => None,
+            Vote::Finality(_) | Vote::Evidence(_) => None,
         };
         let strays = liar.stray_votes(&vote);
+        if other.is_some() {
+            self.checks.contradicts(node);
+        }
         let lies = u64::from(other.is_some()) + u64::try_from(strays.len()).unwrap_or_default();
         self.checks.report.faults(Fault::Lie, lies);
         let other = other.map(|other| Envelope::new(Message::Vote(other), 0));
@@ -184,8 +188,12 @@ impl World {
             let epoch = self.nodes[node].engine().map(|engine| engine.chain_state().epoch).unwrap_or_default();
             let sides = transactions.iter().filter_map(|transaction| self.knowledge.sides(&transaction.txid()));
             let lies: Vec<Vote> = sides.flat_map(|sides| liar.votes_for_both(epoch, &sides)).collect();
+            let contradicts = !lies.is_empty();
             let count = lies.len() + transactions.len() - heard.len();
             self.checks.report.faults(Fault::Lie, u64::try_from(count).unwrap_or_default());
+            if contradicts {
+                self.checks.contradicts(node);
+            }
             lies.into_iter().for_each(|lie| self.gossip(node, Message::Vote(lie)));
         }
         let heard: Vec<_> = heard.into_iter().map(|body| Verified::by_own_hand(body.as_ref().clone())).collect();
