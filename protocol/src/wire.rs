@@ -214,6 +214,8 @@ pub struct StatusRequest {
     pub round: Round,
     /// The validators, by index, whose seals of the epoch the asker has.
     pub seals: Bitmap,
+    /// Ask for what the peer holds of the signatures of this validator instead (D-18).
+    pub voter: Option<PublicKey>,
 }
 
 /// Answer to a [`StatusRequest`].
@@ -231,6 +233,8 @@ pub struct StatusResponse {
     pub votes: Vec<BlockVote>,
     /// Likewise seals of the epoch that the asker lacks, as many as fit `STATUS_SEALS_BYTES_MAX`.
     pub seals: Vec<Seal>,
+    /// If a voter was asked for: its newest vote batches of the epoch, as many as fit `STATUS_BATCHES_BYTES_MAX`.
+    pub batches: Vec<Arc<VoteBatch>>,
 }
 
 /// All of them must hold, or the response is worth nothing (N-7).
@@ -244,6 +248,9 @@ impl Signed for StatusResponse {
         }
         for seal in &self.seals {
             seal.signature_checks(genesis, checks);
+        }
+        for batch in &self.batches {
+            batch.signature_checks(genesis, checks);
         }
     }
 }

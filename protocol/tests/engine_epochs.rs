@@ -200,7 +200,12 @@ fn a_peer_gets_the_seals_that_it_lacks_n_6() {
     assert_eq!(node.status(0).seals.len(), 2);
     let own = node.me;
     let tip = node.engine.chain_state().height;
-    let request = timecoin_protocol::wire::StatusRequest { tip, round: Round(0), seals: [own].into_iter().collect() };
+    let request = timecoin_protocol::wire::StatusRequest {
+        tip,
+        round: Round(0),
+        seals: [own].into_iter().collect(),
+        voter: None,
+    };
     let Some(Reply::Status(status)) = node.ask(Ask::Status(request)).0 else { panic!("no status") };
     assert_eq!(status.seals.iter().map(|seal| seal.voter).collect::<Vec<_>>(), [keys()[node.others()[0]].public()]);
 }

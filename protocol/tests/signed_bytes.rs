@@ -101,8 +101,8 @@ fn requests_are_laid_out_as_in_n_5_and_n_6() {
     assert_eq!(encode(&CertificatesRequest { txids }), list);
     assert_eq!(encode(&BlocksRequest { from: Height(70_000), count: 128 }), [252, 0x70, 0x11, 1, 0, 128]);
     assert_eq!(
-        encode(&StatusRequest { tip: Height(4), round: Round(255), seals: Bitmap::default() }),
-        [4, 251, 255, 0, 0]
+        encode(&StatusRequest { tip: Height(4), round: Round(255), seals: Bitmap::default(), voter: None }),
+        [4, 251, 255, 0, 0, 0]
     );
 }
 
@@ -128,6 +128,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         proposals: vec![samples::proposal(0, None), samples::proposal(3, Some(Round(1)))],
         votes: vec![samples::nil_prevote(), samples::precommit()],
         seals: vec![samples::seal(&key(11))],
+        batches: vec![samples::vote_batch(Phase::Commit, &key(11)).into()],
     };
     let mut checks = Vec::new();
     response.signature_checks(&GENESIS, &mut checks);
@@ -137,6 +138,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         signature(&response.votes[0]),
         signature(&response.votes[1]),
         signature(&response.seals[0]),
+        signature(response.batches[0].as_ref()),
     ];
     assert_eq!(checks, expected);
 }

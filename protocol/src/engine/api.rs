@@ -346,6 +346,8 @@ pub enum Event {
         /// In which round.
         round: Round,
     },
+    /// This validator became silent, listens, or may sign again (D-15, D-18).
+    Voice(super::Voice),
     /// A poll ended.
     Poll {
         /// Transactions polled about.

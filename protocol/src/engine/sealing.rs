@@ -126,6 +126,7 @@ impl<L: Ledger> Engine<L> {
             }
             return;
         }
+        self.recognize_seal(&seal, cx);
         let Some(index) = self.validators().index_of(&seal.voter) else { return };
         if seal.epoch != self.chain.state.epoch {
             return;
@@ -199,7 +200,12 @@ impl<L: Ledger> Engine<L> {
         let asked = |index: &ValidatorIndex| self.sealing.wanted.iter().any(|(wanted, _)| wanted == index);
         let held = self.sealing.seals.keys().map(|(index, _)| *index).filter(|index| !asked(index));
         let seals = held.map(usize::from).collect();
-        StatusRequest { tip: self.chain.state.height, round: self.rounds.round(), seals }
+        StatusRequest { tip: self.chain.state.height, round: self.rounds.round(), seals, voter: None }
+    }
+
+    /// The seals that are here of one validator, as many as fit (N-6).
+    pub(super) fn own_seals_of(&self, validator: ValidatorIndex) -> Vec<Seal> {
+        self.sealing.seals_of(validator).take(SEALS_PER_VALIDATOR_MAX).map(|seal| seal.as_ref().clone()).collect()
     }
 
     /// The seals that a peer lacks, as many as fit.

@@ -104,6 +104,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn status_for(&self, request: &StatusRequest) -> StatusResponse {
+        if let Some(voter) = &request.voter {
+            return self.status_about(voter); // D-18
+        }
         let same = request.tip == self.chain.state.height;
         let (proposals, votes) = if same { self.rounds.held(request.round) } else { (Vec::new(), Vec::new()) };
         StatusResponse {
@@ -113,6 +116,7 @@ impl<L: Ledger> Engine<L> {
             proposals,
             votes,
             seals: if same { self.seals_for(&request.seals) } else { Vec::new() },
+            batches: Vec::new(),
         }
     }
 
@@ -155,6 +159,7 @@ impl<L: Ledger> Engine<L> {
         if !genuine {
             return Ok(false);
         }
+        self.recognize_commit(&block, cx);
         let judged = apply_block(&self.chain.state, &self.identity.params, &self.chain.ledger, &block.block)?;
         let Ok(delta) = judged else { return Ok(false) };
         self.commit_block(block, Arc::new(delta), cx)?;

@@ -270,6 +270,7 @@ fn message_samples() -> Vec<Sample> {
         proposals: vec![proposal(0, None)],
         votes: vec![block_vote(BlockPhase::Prevote, Some(hash)), block_vote(BlockPhase::Precommit, None)],
         seals: vec![seal(&key(11)), seal(&key(12))],
+        batches: vec![vote_batch(Phase::Prepare, &key(11)).into()],
     };
     let committed = CommittedBlock { block: block(), commit: commit(hash) };
     vec![
@@ -284,7 +285,12 @@ fn message_samples() -> Vec<Sample> {
         sample("BlocksResponse", &BlocksResponse { blocks: vec![committed] }),
         sample(
             "StatusRequest",
-            &StatusRequest { tip: Height(4), round: Round(0), seals: [0, 9].into_iter().collect() },
+            &StatusRequest {
+                tip: Height(4),
+                round: Round(0),
+                seals: [0, 9].into_iter().collect(),
+                voter: Some(key(1).public()),
+            },
         ),
         sample("StatusResponse", &status),
     ]

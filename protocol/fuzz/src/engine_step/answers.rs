@@ -99,7 +99,15 @@ impl Node {
             proposals.push(Proposal::sign(self.near_round(script), None, block, signer, &network().hash));
         }
         let hash = if tip == state.height { state.hash } else { BlockHash([script.byte(); 32]) };
-        let status = StatusResponse { tip, hash, epoch: state.epoch, proposals, votes: Vec::new(), seals: Vec::new() };
+        let status = StatusResponse {
+            tip,
+            hash,
+            epoch: state.epoch,
+            proposals,
+            votes: Vec::new(),
+            seals: Vec::new(),
+            batches: Vec::new(),
+        };
         Response::Status(Verified::by_own_hand(status))
     }
 }
