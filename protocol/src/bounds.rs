@@ -61,6 +61,12 @@ pub const STATUS_EVIDENCE_BYTES_MAX: usize = 256 * 1024;
 pub const EPOCH_BLOCKS_MIN: u64 = 2;
 /// Most bytes of seals in one answer to a question for the status (N-6).
 pub const STATUS_SEALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of vote batches in one such answer: the newest of one voter (N-6).
+pub const STATUS_BATCHES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How much later than the last moment at which a key may have voted unseen a closing block must be dated, for the epoch
+/// after it to be one that had not begun then (D-15), in milliseconds. Validators prevote blocks up to 2,000 ms ahead of
+/// their clocks (B-12); the rest is for clocks that differ.
+pub const HISTORY_MARGIN_MS: u64 = 10_000;
 /// Most blocks asked for in one request (N-5).
 pub const REQUEST_BLOCKS_MAX: usize = 128;
 /// Largest response body, in bytes (N-8).

@@ -219,6 +219,8 @@ pub struct StatusRequest {
     pub seals: Bitmap,
     /// Against whom the asker has evidence: positions in the validator set of this epoch, then in that of the next.
     pub evidence: Bitmap,
+    /// Ask for what the peer holds of the signatures of this validator instead (D-18).
+    pub voter: Option<PublicKey>,
 }
 
 /// Answer to a [`StatusRequest`].
@@ -238,6 +240,8 @@ pub struct StatusResponse {
     pub seals: Vec<Seal>,
     /// Likewise evidence that the asker lacks, as much as fits `STATUS_EVIDENCE_BYTES_MAX`.
     pub evidence: Vec<Evidence>,
+    /// If a voter was asked for: its newest vote batches of the epoch, as many as fit `STATUS_BATCHES_BYTES_MAX`.
+    pub batches: Vec<Arc<VoteBatch>>,
 }
 
 /// All of them must hold, or the response is worth nothing (N-7).
@@ -254,6 +258,9 @@ impl Signed for StatusResponse {
         }
         for evidence in &self.evidence {
             evidence.signature_checks(genesis, checks);
+        }
+        for batch in &self.batches {
+            batch.signature_checks(genesis, checks);
         }
     }
 }

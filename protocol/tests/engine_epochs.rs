@@ -205,6 +205,7 @@ fn a_peer_gets_the_seals_that_it_lacks_n_6() {
         round: Round(0),
         seals: [own].into_iter().collect(),
         evidence: timecoin_protocol::bitmap::Bitmap::default(),
+        voter: None,
     };
     let Some(Reply::Status(status)) = node.ask(Ask::Status(request)).0 else { panic!("no status") };
     assert_eq!(status.seals.iter().map(|seal| seal.voter).collect::<Vec<_>>(), [keys()[node.others()[0]].public()]);

@@ -328,7 +328,7 @@ fn a_peer_gets_the_evidence_that_it_lacks_x_5() {
     assert_eq!(node.status(0).evidence.len(), 2);
     let tip = node.engine.chain_state().height;
     let evidence = [others[0]].into_iter().collect();
-    let request = StatusRequest { tip, round: Round(0), seals: Bitmap::default(), evidence };
+    let request = StatusRequest { tip, round: Round(0), seals: Bitmap::default(), evidence, voter: None };
     let Some(Reply::Status(status)) = node.ask(Ask::Status(request)).0 else { panic!("no status") };
     assert_eq!(status.evidence, [double_prevote(others[1])]);
 

@@ -105,9 +105,10 @@ fn requests_are_laid_out_as_in_n_5_and_n_6() {
             tip: Height(4),
             round: Round(255),
             seals: Bitmap::default(),
-            evidence: Bitmap::default()
+            evidence: Bitmap::default(),
+            voter: None,
         }),
-        [4, 251, 255, 0, 0, 0]
+        [4, 251, 255, 0, 0, 0, 0]
     );
 }
 
@@ -136,6 +137,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         votes: vec![samples::nil_prevote(), samples::precommit()],
         seals: vec![samples::seal(&key(11))],
         evidence: vec![samples::evidence()[5].clone()],
+        batches: vec![samples::vote_batch(Phase::Commit, &key(11)).into()],
     };
     let mut checks = Vec::new();
     response.signature_checks(&GENESIS, &mut checks);
@@ -147,6 +149,7 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
         signature(&response.seals[0]),
     ];
     response.evidence[0].signature_checks(&GENESIS, &mut expected);
-    assert_eq!(expected.len(), 7);
+    expected.push(signature(response.batches[0].as_ref()));
+    assert_eq!(expected.len(), 8);
     assert_eq!(checks, expected);
 }

@@ -124,6 +124,11 @@ impl Agreement {
         actions
     }
 
+    /// From here on it only follows: it decides, but never votes or proposes (D-15).
+    pub const fn follow(&mut self) {
+        self.own = None;
+    }
+
     /// Current round.
     #[must_use]
     pub const fn round(&self) -> Round {

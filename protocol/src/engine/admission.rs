@@ -344,6 +344,7 @@ impl<L: Ledger> Engine<L> {
     pub(super) fn drop_family(&mut self, txid: &Txid, reason: &RejectReason, cx: &mut Cx<'_>) {
         for member in self.pool.family(txid) {
             self.pool.remove(&member);
+            self.note_forgone(&member);
             self.voting.leave_pool(member);
             let why = if member == *txid { reason.clone() } else { RejectReason::Ancestor(*txid) };
             cx.status(member, Status::Rejected(why));

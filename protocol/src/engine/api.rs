@@ -340,6 +340,8 @@ pub enum Event {
     /// A validator signed two messages that contradict each other. Comes once for each such validator that has a vote
     /// to lose, and again after a restart.
     Evidence(Arc<Evidence>),
+    /// This validator became silent, listens, or may sign again (D-15, D-18).
+    Voice(super::Voice),
     /// A poll ended.
     Poll {
         /// Transactions polled about.

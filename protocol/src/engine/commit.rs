@@ -79,6 +79,7 @@ impl<L: Ledger> Engine<L> {
         let changed = self.chain.state.epoch != ended;
         if changed {
             self.change_epoch(ended, cx); // before anything is counted by the new set
+            self.end_silence_if_due(block.block.header.time_ms, cx);
         }
         for txid in &settled {
             self.retry_orphans(txid, cx)?;
@@ -137,7 +138,8 @@ impl<L: Ledger> Engine<L> {
     /// Starts agreement on the next height, with what arrived for it already.
     pub(super) fn begin_height(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         let ahead = self.rounds.take_ahead();
-        self.rounds = Rounds::new(&self.chain.state, self.identity.public.as_ref());
+        let own = self.identity.public.as_ref().filter(|_| self.history.may_sign());
+        self.rounds = Rounds::new(&self.chain.state, own);
         let due_ms = self.chain.state.time_ms.saturating_add(self.identity.params.block_interval_ms);
         self.rounds.start_at = cx.now.max(Time(due_ms.saturating_mul(1_000)));
         cx.effect(Effect::Event(Event::Round { height: self.rounds.height(), round: Round(0) }));

@@ -63,6 +63,8 @@ pub struct Config {
     pub key: Option<SecretKey>,
     /// Own choices.
     pub tuning: Tuning,
+    /// What is known of the vote history of the key (D-14).
+    pub past: super::Past,
     /// Seed of all randomness: from the operating system in a node, from the run's seed in a
     /// simulation.
     pub seed: [u8; 32],
@@ -91,4 +93,6 @@ pub struct Gauges {
     pub round: u32,
     /// Epoch.
     pub epoch: u64,
+    /// Whether this node signs, and if not, why.
+    pub voice: super::Voice,
 }

@@ -13,6 +13,7 @@ impl<L: Ledger> Engine<L> {
     /// undecided again.
     pub(super) fn change_epoch(&mut self, ended: Epoch, cx: &mut Cx<'_>) {
         self.voting.end_epoch();
+        self.history.end_epoch();
         self.sealing = Sealing::default();
         for request in self.sampling.end_epoch() {
             self.requests.forget(request);

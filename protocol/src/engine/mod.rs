@@ -5,7 +5,8 @@
 //! sealed in a [`Turn`] (`SPEC.md` D-1). Files, in the order of a payment's life: `pool`,
 //! `admission`, `sampling`, `casting`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `evidence`
 //! (validators that contradict themselves), `requests`
-//! (what is asked of peers, and what they ask), `held` (queries that wait), `sync` (catching up) and `restore` (after a restart).
+//! (what is asked of peers, and what they ask), `held` (queries that wait), `sync` (catching up), `restore` (after a restart), and
+//! `history` and `listening` (whether this validator may sign anything).
 
 mod admission;
 mod api;
@@ -15,7 +16,9 @@ mod config;
 mod epoch;
 mod evidence;
 mod held;
+mod history;
 mod judging;
+mod listening;
 mod pool;
 mod proposals;
 mod reputation;
@@ -30,6 +33,7 @@ mod voting;
 
 pub use api::*;
 pub use config::{Config, Gauges, Tuning};
+pub use history::{Cause, Past, Silence, Voice};
 pub use reputation::Reputation;
 pub use turn::{Journal, Ledger, Record, Turn};
 
@@ -89,6 +93,7 @@ pub struct Engine<L> {
     evidence: evidence::Accused,
     requests: requests::Requests,
     sync: sync::Sync,
+    history: history::History,
     /// Local transactions to gossip at the end of the turn.
     outbox: Vec<Arc<crate::transaction::Transaction>>,
     rng: ChaCha12Rng,
@@ -136,7 +141,8 @@ impl<L: Ledger> Engine<L> {
             public,
             tuning,
         };
-        let rounds = rounds::Rounds::new(&state, public.as_ref());
+        let history = history::History::new(config.past);
+        let rounds = rounds::Rounds::new(&state, public.as_ref().filter(|_| history.may_sign()));
         let mut sealing = sealing::Sealing::default();
         sealing.note_block(&state.sealed_txids);
         Self {
@@ -157,6 +163,7 @@ impl<L: Ledger> Engine<L> {
             evidence: evidence::Accused::default(),
             requests: requests::Requests::default(),
             sync: sync::Sync::default(),
+            history,
             outbox: Vec::new(),
             rng: ChaCha12Rng::from_seed(config.seed),
         }
@@ -187,6 +194,7 @@ impl<L: Ledger> Engine<L> {
     /// Storage failed; the node must stop without committing the turn.
     pub fn finish(&mut self, now: Time, turn: &mut Turn) -> Result<(), Unavailable> {
         let cx = &mut Cx { now, turn };
+        self.run_listening(cx)?;
         self.run_timeouts(cx)?;
         self.expire_orphans(cx);
         self.run_polls(cx)?;
@@ -211,6 +219,7 @@ impl<L: Ledger> Engine<L> {
             self.requests.deadline(),
             self.sync.deadline(),
             self.orphans.deadline(),
+            self.history.deadline(),
             self.is_sealing().then(|| self.sealing.deadline()),
         ]
         .into_iter()
@@ -232,6 +241,7 @@ impl<L: Ledger> Engine<L> {
             tip: Some(self.chain.state.hash),
             round: self.rounds.round().0,
             epoch: self.chain.state.epoch.0,
+            voice: self.voice(),
         }
     }
 
@@ -272,9 +282,15 @@ impl<L: Ledger> Engine<L> {
         self.validators().index_of(self.identity.public.as_ref()?)
     }
 
-    /// The key to vote with, if this node is a validator of the epoch.
+    /// The key to vote with, if this node is a validator of the epoch and its history lets it (D-15, D-18). Whatever is
+    /// signed is signed with it.
     fn voting_key(&self) -> Option<&SecretKey> {
-        self.own_index().and(self.identity.key.as_ref())
+        self.own_index().and(self.identity.key.as_ref()).filter(|_| self.history.may_sign())
+    }
+
+    /// Its position, if it takes part in the agreement.
+    fn voting_index(&self) -> Option<ValidatorIndex> {
+        self.own_index().filter(|_| self.history.may_sign())
     }
 }
 

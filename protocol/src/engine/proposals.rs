@@ -160,6 +160,7 @@ impl<L: Ledger> Engine<L> {
 
     /// A proposal whose signature was checked.
     pub(super) fn on_proposal(&mut self, from: From, proposal: Proposal, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        self.recognize_proposal(&proposal, cx);
         let header = &proposal.block.header;
         let height = self.rounds.height();
         let is_ahead = header.height == height.next();

@@ -9,7 +9,7 @@ use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
 use crate::bounds::{QUERY_TXIDS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX};
 use crate::codec::encoded_len;
 use crate::hash::Txid;
-use crate::keys::Verified;
+use crate::keys::{PublicKey, Verified};
 use crate::ledger::Unavailable;
 use crate::transaction::Transaction;
 use crate::wire::{Answer, CertificatesRequest, Opinion, Query, TransactionsRequest};
@@ -43,6 +43,8 @@ pub(super) enum Purpose {
     Blocks,
     /// The height and round of a peer.
     Status,
+    /// What this validator holds of the own signatures (D-18).
+    Listen(PublicKey),
 }
 
 #[derive(Clone, Debug)]
@@ -224,6 +226,7 @@ impl<L: Ledger> Engine<L> {
             }
             (Purpose::Blocks, Response::Blocks(blocks)) => self.on_blocks(peer, blocks, cx),
             (Purpose::Status, Response::Status(status)) => self.on_status(peer, status.into_inner(), cx),
+            (Purpose::Listen(of), Response::Status(status)) => self.on_heard(&of, peer, status.into_inner(), cx),
             (purpose, _) => {
                 cx.effect(Effect::Penalty(peer, Offence::InvalidAnswer));
                 self.on_unanswered(id, &purpose, cx)
@@ -247,6 +250,12 @@ impl<L: Ledger> Engine<L> {
             }
             Purpose::Blocks => {
                 self.on_blocks_failed(cx);
+                Ok(())
+            }
+            Purpose::Listen(of) => {
+                if let Some(listening) = &mut self.history.listening {
+                    listening.unanswered(of);
+                }
                 Ok(())
             }
             // Bodies are asked for again when their time comes, the status likewise.

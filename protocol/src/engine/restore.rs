@@ -82,6 +82,16 @@ impl<L: Ledger> Engine<L> {
                 Ok(())
             }
             Record::Block(block) => self.restore_block(block, cx),
+            Record::Silence(silence) => {
+                self.history.restore_silence(silence);
+                Ok(())
+            }
+            Record::Forgone { epoch, txids } => {
+                if epoch == self.chain.state.epoch {
+                    self.history.restore_forgone(txids);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -148,6 +158,7 @@ impl<L: Ledger> Engine<L> {
     pub fn start(&mut self, now: Time) -> Result<Turn, Unavailable> {
         let mut turn = Turn::default();
         let cx = &mut Cx { now, turn: &mut turn };
+        self.open_history(cx);
         self.resume_height(cx)?;
         self.voting.clear_queues();
         if let Some(seal) = self.sealing.own() {
@@ -167,12 +178,40 @@ impl<L: Ledger> Engine<L> {
             if stage >= Stage::Accepted && stage < Stage::Final {
                 self.requests.watch(txid, now);
             }
-            // F-4: what is final by Commit votes alone has no certificate that a Commit may rest on.
-            if self.is_certified(&txid, Phase::Prepare) {
-                self.queue_commit(&txid, cx);
-            }
         }
+        self.queue_commits_due(cx);
         Ok(turn)
+    }
+
+    /// F-4: what is final by Commit votes alone has no certificate that a Commit may rest on.
+    fn queue_commits_due(&mut self, cx: &mut Cx<'_>) {
+        let pooled: Vec<Txid> = self.pool.in_order().map(|(txid, _)| *txid).collect();
+        for txid in pooled.iter().filter(|txid| self.is_certified(txid, Phase::Prepare)).collect::<Vec<_>>() {
+            self.queue_commit(txid, cx);
+        }
+    }
+
+    /// Others were heard (D-18): from here on this validator signs. The agreement begins anew with all that came
+    /// meanwhile, and with what the journal gave back.
+    pub(super) fn take_part(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        self.queue_commits_due(cx);
+        if self.rounds.decided.is_some() {
+            return Ok(()); // nothing is left to say at this height
+        }
+        let (height, started) = (self.rounds.height(), self.rounds.started);
+        let others: Vec<BlockVote> =
+            self.rounds.all_votes().filter(|vote| Some(vote.voter) != self.identity.public).copied().collect();
+        for candidate in self.rounds.candidates.values_mut() {
+            candidate.settled = false;
+        }
+        self.rounds.clear_timeouts();
+        self.rounds.started = false;
+        self.rejoin(others, cx)?;
+        if self.rounds.height() == height && started && !self.rounds.started {
+            self.rounds.started = true;
+            self.advance(RoundEvent::Start, cx)?;
+        }
+        if self.rounds.height() == height { self.judge_candidates(cx) } else { Ok(()) }
     }
 
     /// Readers learn of a restored transaction as of a new one.
@@ -189,17 +228,29 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
-    /// Takes up the height in progress where this validator left it.
+    /// Takes up the height in progress where this validator left it; one that listens first (D-18) only follows
+    /// it until then.
     fn resume_height(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        let restored = core::mem::take(&mut self.rounds.restored);
-        let height = self.rounds.height();
         let due_ms = self.chain.state.time_ms.saturating_add(self.identity.params.block_interval_ms);
         self.rounds.start_at = cx.now.max(Time(due_ms.saturating_mul(1_000)));
-        if restored.votes.is_empty() && restored.proposals.is_empty() {
+        if !self.history.may_sign() && self.history.silence.is_none() {
+            return Ok(());
+        }
+        self.rejoin(Vec::new(), cx)
+    }
+
+    /// Agreement on the height in progress, with what the journal gave back and the votes of others that are here.
+    fn rejoin(&mut self, others: Vec<BlockVote>, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        let restored = core::mem::take(&mut self.rounds.restored);
+        let height = self.rounds.height();
+        let is_new = restored.votes.is_empty() && restored.proposals.is_empty();
+        if is_new && others.is_empty() && self.rounds.candidates.is_empty() && self.rounds.proofs.is_empty() {
+            self.rounds.agreement = Agreement::new(height, Arc::clone(self.validators()), self.voting_index());
             return Ok(());
         }
         let validators = Arc::clone(self.validators());
-        self.rounds.agreement = Agreement::resume(height, validators, self.own_index(), restored.round, restored.locks);
+        self.rounds.agreement =
+            Agreement::resume(height, validators, self.voting_index(), restored.round, restored.locks);
         for ((round, block), proof) in self.rounds.proofs.clone() {
             let voters = proof.iter().map(|entry| entry.validator).collect();
             self.advance(RoundEvent::PrevoteProof { round, block, voters }, cx)?;
@@ -210,6 +261,15 @@ impl<L: Ledger> Engine<L> {
                 let event = RoundEvent::Vote { round: vote.round, phase: vote.phase, block: vote.block, voter: index };
                 self.advance(event, cx)?;
             }
+        }
+        for vote in others {
+            if let Some(index) = self.validators().index_of(&vote.voter).filter(|_| self.rounds.height() == height) {
+                let event = RoundEvent::Vote { round: vote.round, phase: vote.phase, block: vote.block, voter: index };
+                self.advance(event, cx)?;
+            }
+        }
+        if is_new {
+            return Ok(());
         }
         // Own proposals come before the start, so that none is made twice.
         self.rounds.started = true;
@@ -241,6 +301,7 @@ impl<L: Ledger> Engine<L> {
         records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
         records.extend(self.sealing.own().cloned().map(Record::Sealed));
         records.extend(self.evidence.held().cloned().map(Record::Evidence));
+        records.extend(self.history.live_records(epoch));
         records.extend(self.live_round_records());
         records
     }

@@ -201,6 +201,28 @@ impl Rounds {
     }
 
     /// What this node holds of the height, for a peer in `round`.
+    /// Whether this very vote is here, or among those that the journal gave back.
+    pub fn has_vote(&self, vote: &BlockVote) -> bool {
+        let same = |own: &BlockVote| {
+            (own.voter, own.height, own.round, own.phase, own.block)
+                == (vote.voter, vote.height, vote.round, vote.phase, vote.block)
+        };
+        self.votes_of(vote.round, vote.phase).any(|(_, own)| same(own)) || self.restored.votes.iter().any(same)
+    }
+
+    /// What this node holds of the signatures of one validator, of this height and the next (N-6).
+    pub fn held_of(&self, voter: &PublicKey) -> (Vec<Proposal>, Vec<BlockVote>) {
+        let held = self.candidates.values().rev().map(|candidate| candidate.proposal.as_ref());
+        let proposals = held.chain(self.ahead.proposals.values()).filter(|proposal| proposal.proposer == *voter);
+        let votes = self.votes.values().chain(self.ahead.votes.values()).filter(|vote| vote.voter == *voter);
+        (proposals.take(2).cloned().collect(), votes.copied().collect())
+    }
+
+    /// Timeouts of an agreement that is no more.
+    pub fn clear_timeouts(&mut self) {
+        self.timeouts.clear();
+    }
+
     pub fn held(&self, round: Round) -> (Vec<Proposal>, Vec<BlockVote>) {
         let proposals = self.candidates.range(round..).map(|(_, candidate)| candidate.proposal.as_ref().clone());
         (proposals.take(2).collect(), self.votes.values().copied().collect())
@@ -324,6 +346,7 @@ impl<L: Ledger> Engine<L> {
 
     /// A prevote or precommit whose signature was checked.
     pub(super) fn on_block_vote(&mut self, from: From, vote: BlockVote, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
+        self.recognize_block_vote(&vote, cx);
         let height = self.rounds.height();
         if vote.height == self.chain.state.height {
             self.add_late_precommit(&vote, cx);

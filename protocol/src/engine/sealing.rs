@@ -126,6 +126,7 @@ impl<L: Ledger> Engine<L> {
             }
             return;
         }
+        self.recognize_seal(&seal, cx);
         let Some(index) = self.validators().index_of(&seal.voter) else { return };
         if seal.epoch != self.chain.state.epoch {
             return;
@@ -205,7 +206,13 @@ impl<L: Ledger> Engine<L> {
             round: self.rounds.round(),
             seals,
             evidence: self.evidence_held(),
+            voter: None,
         }
+    }
+
+    /// The seals that are here of one validator, as many as fit (N-6).
+    pub(super) fn own_seals_of(&self, validator: ValidatorIndex) -> Vec<Seal> {
+        self.sealing.seals_of(validator).take(SEALS_PER_VALIDATOR_MAX).map(|seal| seal.as_ref().clone()).collect()
     }
 
     /// The seals that a peer lacks, as many as fit.

@@ -107,6 +107,9 @@ impl<L: Ledger> Engine<L> {
     }
 
     pub(super) fn status_for(&self, request: &StatusRequest) -> StatusResponse {
+        if let Some(voter) = &request.voter {
+            return self.status_about(voter); // D-18
+        }
         let same = request.tip == self.chain.state.height;
         let (proposals, votes) = if same { self.rounds.held(request.round) } else { (Vec::new(), Vec::new()) };
         StatusResponse {
@@ -117,6 +120,7 @@ impl<L: Ledger> Engine<L> {
             votes,
             seals: if same { self.seals_for(&request.seals) } else { Vec::new() },
             evidence: if same { self.evidence_for_peer(&request.evidence) } else { Vec::new() },
+            batches: Vec::new(),
         }
     }
 
@@ -159,6 +163,7 @@ impl<L: Ledger> Engine<L> {
         if !genuine {
             return Ok(false);
         }
+        self.recognize_commit(&block, cx);
         let judged = apply_block(&self.chain.state, &self.identity.params, &self.chain.ledger, &block.block)?;
         let Ok(delta) = judged else { return Ok(false) };
         self.commit_block(block, Arc::new(delta), cx)?;

@@ -2,6 +2,7 @@
 //! D-1, D-12).
 
 use super::api::Effect;
+use super::history::Silence;
 use crate::block::{BlockVote, CommittedBlock, Evidence, Proposal};
 use crate::codec::{Decode, Encode};
 use crate::finality::{Seal, VoteBatch};
@@ -41,6 +42,15 @@ pub enum Record {
     Sealed(Arc<Seal>),
     /// Proof that a validator contradicted itself, until it is in a block.
     Evidence(Arc<Evidence>),
+    /// This validator is silent from here on; none: it may sign again (D-15).
+    Silence(Option<Silence>),
+    /// What this validator voted for in an epoch and what lost against a block (D-17).
+    Forgone {
+        /// Which epoch.
+        epoch: Epoch,
+        /// What it voted for.
+        txids: Vec<Txid>,
+    },
 }
 
 /// Durable storage for [`Record`]s.

@@ -4,6 +4,8 @@
 use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
 use super::pool::{Recent, Stage};
 use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
+use crate::bounds::STATUS_BATCHES_BYTES_MAX;
+use crate::codec::encoded_len;
 use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::Verified;
@@ -13,7 +15,7 @@ use crate::transaction::{OutPoint, Transaction};
 use crate::validator::{ValidatorIndex, Weight};
 use crate::wire::Vote;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 /// Most transactions with votes but without a body here; the oldest is forgotten first, and asked
@@ -26,6 +28,8 @@ const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
 const DEFERRED_VOTES_MAX: usize = 65_536;
 /// Losers of conflicts that are remembered, to say so when asked.
 const LOSERS_MAX: usize = 16_384;
+/// Newest batches of one voter that are shown to it when it starts again (N-6).
+const NEWEST_BATCHES_MAX: usize = 64;
 /// Most vote batches of the next epoch that are kept until it begins; further ones are asked for later (F-6).
 const AHEAD_BATCHES_MAX: usize = 1_024;
 /// Most votes in these.
@@ -58,6 +62,8 @@ pub(super) struct Voting {
     /// Votes of the next epoch.
     ahead: Vec<Arc<VoteBatch>>,
     ahead_votes: usize,
+    /// The newest batches of each voter, as long as a tally keeps them.
+    newest: BTreeMap<ValidatorIndex, VecDeque<Weak<VoteBatch>>>,
 }
 
 impl Voting {
@@ -79,6 +85,7 @@ impl Voting {
             deferred_votes: 0,
             ahead: Vec::new(),
             ahead_votes: 0,
+            newest: BTreeMap::new(),
         }
     }
 
@@ -107,6 +114,25 @@ impl Voting {
     pub fn take_ahead(&mut self) -> Vec<Arc<VoteBatch>> {
         self.ahead_votes = 0;
         core::mem::take(&mut self.ahead)
+    }
+
+    fn note_newest(&mut self, voter: ValidatorIndex, batch: &Arc<VoteBatch>) {
+        let newest = self.newest.entry(voter).or_default();
+        newest.push_back(Arc::downgrade(batch));
+        if newest.len() > NEWEST_BATCHES_MAX {
+            newest.pop_front();
+        }
+    }
+
+    /// The newest batches of a voter that still matter, newest first, as many as fit (N-6).
+    pub fn newest_of(&self, voter: ValidatorIndex) -> Vec<Arc<VoteBatch>> {
+        let mut room = STATUS_BATCHES_BYTES_MAX;
+        let alive = self.newest.get(&voter).into_iter().flatten().rev().filter_map(Weak::upgrade);
+        let fitting = alive.map_while(|batch| {
+            room = room.checked_sub(encoded_len(batch.as_ref()))?;
+            Some(batch)
+        });
+        fitting.collect()
     }
 
     pub fn tally(&self, txid: &Txid) -> Option<&Tally> {
@@ -208,6 +234,7 @@ impl<L: Ledger> Engine<L> {
             }
             return Ok(());
         }
+        self.recognize_batch(&batch, cx)?;
         let Some(validators) = self.set_of(batch.epoch) else { return Ok(()) };
         let Some(voter) = validators.index_of(&batch.voter) else { return Ok(()) };
         if batch.epoch != self.chain.state.epoch && !is_broken(Mutation::OtherEpochsCount) {
@@ -223,7 +250,8 @@ impl<L: Ledger> Engine<L> {
                 None => self.want(*txid, peer, cx.now.plus_ms(super::requests::GOSSIP_GRACE_MS)),
             }
         }
-        if counted && self.voting_key().is_some() {
+        // While it listens too: a Commit vote may rest on them when it is done.
+        if counted && self.own_index().is_some() && self.history.silence.is_none() {
             self.voting.deferred_votes += batch.txids.len();
             self.voting.deferred.push(batch);
         }
@@ -280,6 +308,9 @@ impl<L: Ledger> Engine<L> {
             {
                 self.on_certified(txid, batch.phase, cx)?;
             }
+        }
+        if counted {
+            self.voting.note_newest(voter, batch);
         }
         Ok(counted)
     }

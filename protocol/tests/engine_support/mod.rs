@@ -10,7 +10,7 @@ use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Evidence, Proposal};
 use timecoin_protocol::engine::{
-    Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, PeerTag, Record, Reply, ReplyTag, Request,
+    Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, Past, PeerTag, Record, Reply, ReplyTag, Request,
     RequestId, Response, Source, Time, Tuning, Turn,
 };
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
@@ -140,11 +140,11 @@ pub struct Node {
     tags: u64,
 }
 
-fn engine(me: usize, tuning: &Tuning) -> Engine<Memory> {
+fn engine(me: usize, tuning: &Tuning, past: Past) -> Engine<Memory> {
     let genesis = Arc::new(genesis());
     let ledger = Memory { utxos: genesis.utxos().collect(), heights: BTreeMap::new() };
     let state = genesis_state(&genesis).unwrap();
-    let config = Config { genesis, key: Some(keys().remove(me)), tuning: tuning.clone(), seed: [7; 32] };
+    let config = Config { genesis, key: Some(keys().remove(me)), tuning: tuning.clone(), past, seed: [7; 32] };
     Engine::new(config, state, None, ledger)
 }
 
@@ -159,7 +159,7 @@ impl Node {
         let mut node = Self {
             me,
             now,
-            engine: engine(me, &tuning),
+            engine: engine(me, &tuning, Past::default()),
             disk: Disk::default(),
             last_commit: None,
             evidence: Vec::new(),
@@ -178,7 +178,12 @@ impl Node {
 
     /// Dies and comes back with what the journal holds; gives what it says first.
     pub fn restart(&mut self) -> Vec<Effect> {
-        self.engine = engine(self.me, &self.tuning);
+        self.restart_with(Past::default())
+    }
+
+    /// Likewise, with what is known of its history.
+    pub fn restart_with(&mut self, past: Past) -> Vec<Effect> {
+        self.engine = engine(self.me, &self.tuning, past);
         for record in self.disk.0.clone() {
             self.engine.restore(record).unwrap();
         }
@@ -263,6 +268,7 @@ impl Node {
                 round: Round(round),
                 seals: Bitmap::default(),
                 evidence: Bitmap::default(),
+                voter: None,
             }))
             .0
         {

@@ -311,6 +311,7 @@ fn message_samples() -> Vec<Sample> {
         votes: vec![block_vote(BlockPhase::Prevote, Some(hash)), block_vote(BlockPhase::Precommit, None)],
         seals: vec![seal(&key(11)), seal(&key(12))],
         evidence: vec![evidence()[0].clone()],
+        batches: vec![vote_batch(Phase::Prepare, &key(11)).into()],
     };
     let committed = CommittedBlock { block: block(), commit: commit(hash) };
     vec![
@@ -330,6 +331,7 @@ fn message_samples() -> Vec<Sample> {
                 round: Round(0),
                 seals: [0, 9].into_iter().collect(),
                 evidence: [3].into_iter().collect(),
+                voter: Some(key(1).public()),
             },
         ),
         sample("StatusResponse", &status),

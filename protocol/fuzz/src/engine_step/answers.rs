@@ -107,6 +107,7 @@ impl Node {
             votes: Vec::new(),
             seals: self.seals.iter().map(|seal| seal.as_ref().clone()).collect(),
             evidence: Vec::new(),
+            batches: Vec::new(),
         };
         Response::Status(Verified::by_own_hand(status))
     }

@@ -138,7 +138,13 @@ impl Node {
             2 => Ask::Certificates(CertificatesRequest { txids }),
             _ => {
                 let (tip, round) = (self.near_height(script), self.near_round(script));
-                Ask::Status(StatusRequest { tip, round, seals: Bitmap::default(), evidence: Bitmap::default() })
+                Ask::Status(StatusRequest {
+                    tip,
+                    round,
+                    seals: Bitmap::default(),
+                    evidence: Bitmap::default(),
+                    voter: None,
+                })
             }
         };
         self.checks.wait(tag, opinions);

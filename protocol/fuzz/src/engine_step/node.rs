@@ -123,7 +123,13 @@ impl Node {
         let key = network.validators[script.below(4)].clone();
         let tuning = tuning(script);
         let public = key.public();
-        let config = Config { genesis: Arc::clone(&network.genesis), key: Some(key), tuning, seed: [7; 32] };
+        let config = Config {
+            genesis: Arc::clone(&network.genesis),
+            key: Some(key),
+            tuning,
+            past: timecoin_protocol::engine::Past::default(),
+            seed: [7; 32],
+        };
         let mut node = Self {
             now: Time(network.genesis.time_ms * 1_000).plus_ms(100),
             engine: engine(&config),
