@@ -1,12 +1,12 @@
 //! A few whole nodes in one process, on loopback and temporary directories.
 
 use libp2p::Multiaddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use timecoin_node::node::{Node, NodeOptions, StartError};
-use timecoin_node::store::StoreError;
+use timecoin_node::store::{HistoryAt, StoreError, create_history};
 use timecoin_node::view::Outcome;
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
@@ -36,6 +36,8 @@ pub struct Cluster {
     /// Nodes after these that have a validator key, but no bond from genesis.
     newcomers: usize,
     dirs: Vec<TempDir>,
+    /// Where the vote histories are.
+    keys: Vec<TempDir>,
     nodes: Vec<Option<Node>>,
 }
 
@@ -78,6 +80,7 @@ impl Cluster {
             validators,
             newcomers: 0,
             dirs: Vec::new(),
+            keys: Vec::new(),
             nodes: Vec::new(),
         };
         for index in 0..validators {
@@ -106,7 +109,11 @@ impl Cluster {
 
     async fn add(&mut self, index: usize) {
         self.dirs.push(TempDir::new().unwrap());
+        self.keys.push(TempDir::new().unwrap());
         self.nodes.push(None);
+        if index < self.validators + self.newcomers {
+            self.create_history(index);
+        }
         self.restart(index).await;
     }
 
@@ -120,6 +127,7 @@ impl Cluster {
             genesis: Arc::clone(&self.genesis),
             data_dir: self.dir(index).to_owned(),
             validator_key: (index < self.validators + self.newcomers).then(|| validator_key(index)),
+            history_file: self.history_file(index),
             node_key: node_key(index),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap,
@@ -128,6 +136,15 @@ impl Cluster {
             metrics: None,
             tuning: Tuning::default(),
         }
+    }
+
+    pub fn history_file(&self, index: usize) -> PathBuf {
+        self.keys[index].path().join("validator.key.history")
+    }
+
+    fn create_history(&self, index: usize) {
+        let at = HistoryAt { path: self.history_file(index), key: validator_key(index).public() };
+        create_history(&at).unwrap();
     }
 
     pub fn dir(&self, index: usize) -> &Path {
@@ -157,7 +174,7 @@ impl Cluster {
         let start = async || Box::pin(Node::start(self.options(index, bootstrap.clone()))).await;
         let node = within("the directory to be free", async || match start().await {
             Ok(node) => Some(node),
-            Err(StartError::Store(StoreError::InUse { .. })) => None,
+            Err(StartError::Store(StoreError::InUse { .. } | StoreError::HistoryInUse { .. })) => None,
             Err(error) => panic!("node {index}: {error}"),
         })
         .await;
