@@ -9,7 +9,7 @@
 //! This crate holds no consensus rule: those are in `timecoin-protocol`. It blocks an async thread
 //! with neither disk nor cryptography.
 //!
-//! Modules, each depending only on those above it: [`bounds`], [`exit`], [`failure`], [`config`], [`wallet`],
+//! Modules, each depending only on those above it: [`bounds`], [`exit`], [`failure`], [`voice`], [`config`], [`wallet`],
 //! [`store`], [`network`], [`view`], [`verify`], [`driver`], [`metrics`], [`rpc`], [`node`], [`cli`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
@@ -26,4 +26,5 @@ pub mod rpc;
 pub mod store;
 pub mod verify;
 pub mod view;
+pub mod voice;
 pub mod wallet;

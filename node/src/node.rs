@@ -33,6 +33,8 @@ pub struct NodeOptions {
     pub data_dir: PathBuf,
     /// The validator key; none for a node that only follows.
     pub validator_key: Option<SecretKey>,
+    /// File of its vote history, beside the key and not in the data directory; of no use without a key.
+    pub history_file: PathBuf,
     /// The key behind the peer id.
     pub node_key: libp2p::identity::Keypair,
     /// Addresses to listen on (TCP and QUIC); port 0 lets the system choose.

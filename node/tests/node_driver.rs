@@ -75,8 +75,13 @@ impl Solo {
         let disks = Disks { journal: journal.clone(), blocks: Disk::default(), ledger: Disk::default() };
         let Opened { journal: file, ledger, reader, state, last_commit, records } =
             Store::open_on(disks, &genesis).unwrap();
-        let config =
-            Config { genesis: Arc::clone(&genesis), key: Some(key.clone()), tuning: Tuning::default(), seed: [3; 32] };
+        let config = Config {
+            genesis: Arc::clone(&genesis),
+            key: Some(key.clone()),
+            tuning: Tuning::default(),
+            past: timecoin_protocol::engine::Past::default(),
+            seed: [3; 32],
+        };
         let engine = Engine::new(config, state.clone(), last_commit, ledger);
         let consensus = Consensus::restore(engine, file, records).unwrap();
         let clock = Clock::start();

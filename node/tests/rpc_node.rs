@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use timecoin_node::node::{Node, NodeOptions};
 use timecoin_node::rpc::RpcOptions;
+use timecoin_node::store::{HistoryAt, create_history};
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::genesis::Genesis;
@@ -21,10 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn options(dir: &Path, cookie: bool) -> NodeOptions {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let at = HistoryAt { path: dir.join("validator.key.history"), key: key(1).public() };
+    if !at.path.exists() {
+        create_history(&at).unwrap();
+    }
     NodeOptions {
         genesis: Arc::new(Genesis { time_ms: now as u64, ..genesis() }),
         data_dir: dir.join("data"),
         validator_key: Some(key(1)),
+        history_file: at.path,
         node_key: libp2p::identity::Keypair::generate_ed25519(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         bootstrap: Vec::new(),

@@ -6,6 +6,7 @@ mod store_support;
 use store_support::{Chain, genesis};
 use timecoin_node::store::{Store, StoreError, StoreFile};
 use timecoin_protocol::engine::{Journal, Ledger, Record};
+use timecoin_protocol::validator::Height;
 
 /// D-8.
 #[test]
@@ -95,10 +96,9 @@ fn a_damaged_file_is_named_with_advice() {
     }
 }
 
-/// D-8: a journal that lacks what the ledger was built from is an old copy, with which a validator
-/// could contradict its own votes.
+/// D-8, D-16: of a node without a key nothing in the journal is of use then; it goes on with the blocks that it has.
 #[test]
-fn an_old_journal_beside_a_new_ledger_is_refused() {
+fn an_old_journal_of_a_follower_begins_anew_with_the_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let mut chain = Chain::new();
     drop(Store::open(dir.path(), &chain.genesis).unwrap());
@@ -114,20 +114,24 @@ fn an_old_journal_beside_a_new_ledger_is_refused() {
     drop(opened);
 
     std::fs::write(&journal, old).unwrap();
-    let error = Store::open(dir.path(), &chain.genesis).unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { file: StoreFile::Journal, .. }), "{error}");
-    assert!(error.to_string().contains("not of one moment"), "{error}");
+    let opened = Store::open(dir.path(), &chain.genesis).unwrap();
+    assert_eq!((opened.reader.tip(), opened.state.height), (Height(1), Height(1)));
 }
 
-/// D-8: without its log a validator could contradict its own votes.
+/// D-8: a ledger that was built from blocks that are not there is of another moment.
 #[test]
-fn a_deleted_journal_is_not_replaced_by_an_empty_one() {
+fn a_ledger_ahead_of_the_blocks_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut chain = Chain::new();
     let mut opened = Store::open(dir.path(), &chain.genesis).unwrap();
-    opened.journal.append(&[Record::Block(chain.grow(1, 1).block)]).unwrap();
+    let grown = chain.grow(1, 1);
+    opened.ledger.push(&grown.delta);
+    opened.journal.append(&[Record::Block(grown.block)]).unwrap();
+    opened.ledger.publish().unwrap();
+    opened.ledger.checkpoint().unwrap();
     drop(opened);
-    std::fs::remove_file(dir.path().join("journal.redb")).unwrap();
+    std::fs::remove_file(dir.path().join("blocks.redb")).unwrap();
     let error = Store::open(dir.path(), &chain.genesis).unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { file: StoreFile::Journal, .. }), "{error}");
+    assert!(matches!(error, StoreError::Corrupt { file: StoreFile::Blocks, .. }), "{error}");
+    assert!(error.to_string().contains("not of one moment"), "{error}");
 }

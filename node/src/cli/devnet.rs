@@ -5,7 +5,8 @@
 //! `node.key`, `validator.key` and the database in `data/`.
 
 use super::failure::Failure;
-use crate::config::{genesis_text, read_genesis};
+use crate::config::{genesis_text, history_beside, read_genesis};
+use crate::store::{HistoryAt, create_history};
 use crate::wallet::{Phrase, create_key, create_private, read_key, read_private};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -72,6 +73,14 @@ pub fn random_key() -> SecretKey {
     SecretKey::from_seed(&seed)
 }
 
+/// Writes a key that has just been made, and the whole vote history that belongs to it (D-16): beside it, if no other
+/// place is named. In this order: a history without its key vouches for nothing.
+pub fn create_validator_key(file: &Path, history: Option<&Path>, key: &SecretKey) -> Result<(), Failure> {
+    create_key(file, key)?;
+    let path = history.map_or_else(|| history_beside(file), Path::to_owned);
+    Ok(create_history(&HistoryAt { path, key: key.public() })?)
+}
+
 impl NodeKeys {
     /// New keys.
     pub fn generate() -> Self {
@@ -89,7 +98,7 @@ impl NodeKeys {
     /// Writes them into a node's directory; never over others.
     pub fn create(&self, directory: &Path) -> Result<(), Failure> {
         create_key(&directory.join("node.key"), &self.node)?;
-        Ok(create_key(&directory.join("validator.key"), &self.validator)?)
+        create_validator_key(&directory.join("validator.key"), None, &self.validator)
     }
 }
 

@@ -19,6 +19,9 @@ pub enum Failure {
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The vote history.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The node could not go on.
     #[error("the node stopped: {0}")]
     Stopped(String),
@@ -157,6 +160,16 @@ pub enum Misuse {
     /// A command about the keystore together with keys that have none.
     #[error("--dev, --mnemonic-file and --from-key have no keystore; balance, history and send work with them")]
     NotAKeystore,
+    /// A history without a key.
+    #[error("this configuration names no validator key, so there is no vote history; set validator.key_file")]
+    NoValidator,
+    /// A history that nobody vouches for.
+    #[error(
+        "nothing is created without --never-signed: with it you vouch that this key never signed anything in this \
+         network, or that nothing it signed is still in play. Without it, start the node: it makes a history by itself \
+         and waits for an epoch in which the key cannot have voted"
+    )]
+    NotVouched,
     /// A health URL of another form.
     #[error("\"{0}\" is not a URL like http://127.0.0.1:24102/readyz (plain http)")]
     HealthUrl(String),
@@ -192,6 +205,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Amount(_) | Self::Address(_) | Self::Phrase(_) => Exit::Usage,
             Self::Start(error) => exit_of_start(error),
+            Self::Store(error) => exit_of_store(error),
             Self::File(_) | Self::Keystore(_) => Exit::Usage,
             Self::Rpc(error) => error.exit(),
             Self::Unreachable { .. } => Exit::Unreachable,
@@ -247,8 +261,15 @@ fn exit_of_start(error: &StartError) -> Exit {
 
 fn exit_of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::InUse { .. } => Exit::InUse,
-        StoreError::Foreign { .. }
+        StoreError::InUse { .. } | StoreError::HistoryInUse { .. } => Exit::InUse,
+        StoreError::OtherKey { .. }
+        | StoreError::Retired { .. }
+        | StoreError::HistoryExists { .. }
+        | StoreError::NoHistory { .. }
+        | StoreError::HistoryFurther { .. }
+        | StoreError::ExportExists { .. }
+        | StoreError::NotExported { .. }
+        | StoreError::Foreign { .. }
         | StoreError::OtherGenesis { .. }
         | StoreError::OtherVersion { .. }
         | StoreError::Genesis(_) => Exit::Usage,

@@ -76,6 +76,7 @@ pub const KEYS: &[Key] = &[
     list("network.bootstrap"),
     list("network.external"),
     text("validator.key_file"),
+    text("validator.history_file"),
     switch("rpc.enabled"),
     text("rpc.listen"),
     text("rpc.cookie_file"),

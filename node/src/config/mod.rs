@@ -17,7 +17,7 @@ pub use genesis::{genesis_text, read_genesis};
 pub use keys::{ENVIRONMENT_PREFIX, KEYS, Key, Kind, nearest_of};
 pub use layers::{Override, Value};
 pub use load::{Effective, Sources, load, process_environment};
-pub use parse::{LogConfig, NodeConfig, RpcConfig, parse};
+pub use parse::{LogConfig, NodeConfig, RpcConfig, history_beside, parse};
 pub use settings::{
     ConsensusSection, LogSection, MempoolSection, MetricsSection, NetworkSection, NodeSection, RpcSection, Settings,
     ValidatorSection,

@@ -20,6 +20,8 @@ pub struct NodeConfig {
     pub node_key_file: PathBuf,
     /// File of the validator key; none for a node that only follows.
     pub validator_key_file: Option<PathBuf>,
+    /// File of its vote history, if there is a validator key.
+    pub history_file: Option<PathBuf>,
     /// Addresses to listen on.
     pub listen: Vec<Multiaddr>,
     /// Peers to join through.
@@ -34,6 +36,14 @@ pub struct NodeConfig {
     pub tuning: Tuning,
     /// The log.
     pub log: LogConfig,
+}
+
+/// The vote history of a key where nothing else is said: beside it, under its name with `.history` added.
+#[must_use]
+pub fn history_beside(key_file: &Path) -> PathBuf {
+    let mut name = key_file.as_os_str().to_owned();
+    name.push(".history");
+    PathBuf::from(name)
 }
 
 /// How JSON-RPC is served.
@@ -97,10 +107,17 @@ impl Judge<'_> {
         let settings = &self.effective.settings;
         let data_dir = self.path("node.data_dir", &settings.node.data_dir);
         let validator = &settings.validator.key_file;
+        let validator_key_file = (!validator.is_empty()).then(|| self.path("validator.key_file", validator));
+        let history = &settings.validator.history_file;
+        let history_file = validator_key_file.as_deref().map(|key_file| match history.as_str() {
+            "" => history_beside(key_file),
+            named => self.path("validator.history_file", named),
+        });
         NodeConfig {
             genesis: self.path("node.genesis", &settings.node.genesis),
             node_key_file: self.path("node.key_file", &settings.node.key_file),
-            validator_key_file: (!validator.is_empty()).then(|| self.path("validator.key_file", validator)),
+            validator_key_file,
+            history_file,
             listen: self.listen(&settings.network.listen),
             bootstrap: self.bootstrap(&settings.network.bootstrap),
             external: self.multiaddrs("network.external", &settings.network.external),

@@ -73,6 +73,8 @@ impl Default for NetworkSection {
 pub struct ValidatorSection {
     /// File of the key that votes; empty for a node that only follows.
     pub key_file: String,
+    /// File of its vote history; empty for that beside the key.
+    pub history_file: String,
 }
 
 /// JSON-RPC.

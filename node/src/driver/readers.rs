@@ -8,7 +8,7 @@ use crate::view::{News, Outcome, PoolEntry, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use timecoin_protocol::engine::{Admitted, Event, Status, Time};
+use timecoin_protocol::engine::{Admitted, Event, Status, Time, Voice};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::transaction::Transaction;
 
@@ -81,11 +81,22 @@ impl Readers {
             Event::FinalityLost { txid, epoch } => {
                 tracing::error!(%txid, %epoch, "a final transaction is in no block: a third of the weight is faulty");
             }
+            Event::Voice(voice) => self.voice(&voice),
             Event::Round { height, round } => tracing::debug!(%height, %round, "round"),
             Event::Poll { transactions, successful, micros } => {
                 self.view.publish(News::Poll { transactions, successful, micros });
             }
         }
+    }
+
+    /// Whether this validator signs: an operator must see it when it does not.
+    fn voice(&mut self, voice: &Voice) {
+        match (crate::voice::reason(voice), voice) {
+            (Some(reason), Voice::Silent(_)) => tracing::warn!(reason, "this validator is silent: it signs nothing"),
+            (Some(reason), _) => tracing::info!(reason, "this validator listens before it signs anything"),
+            (None, _) => tracing::info!("this validator may sign from here on"),
+        }
+        self.gauges_at = Time(0);
     }
 
     fn admitted(&self, transaction: Arc<Transaction>, admitted: Admitted, at: Time) {

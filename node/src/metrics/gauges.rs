@@ -10,7 +10,7 @@ use prometheus_client::registry::Unit;
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use timecoin_protocol::engine::{Reputation, Time};
+use timecoin_protocol::engine::{Reputation, Time, Voice};
 
 /// When the process started, under the name that dashboards expect.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ impl Gauges {
         let (view, state, gauges) = (&self.view, self.view.state.load(), self.view.gauges.load());
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let peers = view.peers.load();
+        let silent = u64::from(matches!(gauges.voice, Voice::Silent(_)));
+        let listening = u64::from(matches!(gauges.voice, Voice::Listens { .. }));
         vec![
             ("block_height", "Height of the last block", state.height.0),
             ("block_time_milliseconds", "Time of the last block in milliseconds since 1970 UTC", state.time_ms),
@@ -53,6 +55,8 @@ impl Gauges {
                 "1 while the epoch ends and payments wait",
                 u64::from(state.is_sealing(&view.genesis.params)),
             ),
+            ("silent", "1 while this validator signs nothing for what its vote history lacks", silent),
+            ("listening", "1 while this validator asks others before it signs anything", listening),
             ("validators", "Validators of the epoch", count(state.validators.len())),
             ("voting_weight_units", "Voting weight of all validators", state.validators.total().0),
             ("supply_units", "Sum of all unspent outputs", state.supply.0),

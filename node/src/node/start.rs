@@ -13,7 +13,7 @@ use crate::driver::tags::PeerTags;
 use crate::driver::{self, Driver, Outbox, Readers, Rebroadcast};
 use crate::failure::Failure;
 use crate::network::{self, Network, NetworkConfig};
-use crate::store::{ChainReader, Opened, Store};
+use crate::store::{ChainReader, HistoryAt, Opened, Store};
 use crate::verify::cache::CheckedSignatures;
 use crate::verify::{self, Outlets, Verifiers};
 use crate::view::{Call, View};
@@ -22,7 +22,7 @@ use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use timecoin_protocol::engine::{Config, Engine};
+use timecoin_protocol::engine::{Config, Engine, Past};
 use timecoin_protocol::keys::SecretKey;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -83,15 +83,20 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
 
 /// Opens storage and brings consensus to where it was, on a thread that may block.
 async fn open(options: &NodeOptions) -> Result<(Consensus, Arc<ChainReader>), StartError> {
-    let config = Config {
+    let history =
+        options.validator_key.as_ref().map(|key| HistoryAt { path: options.history_file.clone(), key: key.public() });
+    let mut config = Config {
         genesis: Arc::clone(&options.genesis),
         key: options.validator_key.clone(),
         tuning: options.tuning.clone(),
+        past: Past::default(),
         seed: rand::random(),
     };
     let dir = options.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let Opened { journal, ledger, reader, state, last_commit, records } = Store::open(&dir, &config.genesis)?;
+        let Opened { journal, ledger, reader, state, last_commit, records, past } =
+            Store::open_with(&dir, &config.genesis, history.as_ref())?;
+        config.past = past;
         let engine = Engine::new(config, state, last_commit, ledger);
         Ok((Consensus::restore(engine, journal, records)?, reader))
     });

@@ -7,7 +7,7 @@ use crate::view::MasternodeEntry;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use timecoin_protocol::block::CommittedBlock;
-use timecoin_protocol::engine::Reputation;
+use timecoin_protocol::engine::{Reputation, Voice};
 use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::ledger::{ChainState, validators_from_bonds};
 use timecoin_protocol::validator::{Round, Validator, ValidatorSet};
@@ -37,7 +37,10 @@ pub const METHODS: &[Method] = &[
         about: "Whether this node is a validator, and whether its votes count.",
         params: &[],
         result: "object: validator (its key or null), active (in the set of this epoch), status, index, weight, tier, \
-                 share_ppm, payout, signed_last_block, synced, peer_id",
+                 share_ppm, payout, signed_last_block, synced, peer_id, voice (whether it signs: follows (no key), speaks, listens \
+                 (asks others first, after a start), silent), voice_reason (why it does not, and until when; else null), \
+                 silent_after_epoch and silent_after_ms (a silence ends when a later epoch begins, by a block dated later; \
+                 else null)",
         errors: &[],
         example: "[]",
         unsafe_method: false,
@@ -186,12 +189,18 @@ fn masternode_status(context: &Context, _: &Args) -> Answer {
 }
 
 fn own_status(context: &Context, key: Option<PublicKey>, status: &str) -> Value {
+    let voice = context.view.gauges.load().voice;
+    let silence = if let Voice::Silent(silence) = voice { Some(silence) } else { None };
     json!({
         "validator": key,
         "active": false,
         "status": status,
         "synced": context.synced(),
         "peer_id": context.view.peer_id.to_string(),
+        "voice": crate::voice::word(&voice),
+        "voice_reason": crate::voice::reason(&voice),
+        "silent_after_epoch": silence.map(|silence| silence.after_epoch),
+        "silent_after_ms": silence.map(|silence| silence.after_ms),
     })
 }
 

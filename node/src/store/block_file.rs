@@ -1,9 +1,9 @@
 //! Committed blocks: one row each, the latest kept decoded.
 
-use super::tables::{self, BLOCKS};
+use super::tables::{self, BLOCKS, META, META_BATCH};
 use super::{StoreError, StoreFile, durable_write};
 use crate::bounds::{BLOCKS_CACHED_MAX, CACHED_TRANSACTIONS_MAX};
-use redb::{Database, ReadableDatabase, ReadableTableMetadata};
+use redb::{Database, ReadableDatabase, ReadableTable};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,12 @@ impl BlockFile {
         let write = || -> Result<(), redb::Error> {
             let transaction = durable_write(&self.database)?;
             let mut table = transaction.open_table(BLOCKS)?;
+            let mut first = true;
             for block in blocks {
+                if std::mem::take(&mut first) {
+                    let height = block.block.header.height.0.to_le_bytes();
+                    transaction.open_table(META)?.insert(META_BATCH, height.as_slice())?;
+                }
                 table.insert(block.block.header.height.0, encode(&**block).as_slice())?;
             }
             drop(table);
@@ -91,7 +96,20 @@ impl BlockFile {
     }
 }
 
-/// Whether a file has no block at all, not even one that nobody vouches for.
-pub fn is_empty(database: &Database) -> Result<bool, redb::Error> {
-    Ok(database.begin_read()?.open_table(BLOCKS)?.is_empty()?)
+/// What a file of blocks says of itself, whatever a journal vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Height of the last block, 0 if there is none.
+    pub last: Height,
+    /// Height of the first block of the last turn that wrote any.
+    pub batch: Option<Height>,
+}
+
+/// Reads it.
+pub fn written(database: &Database) -> Result<Written, redb::Error> {
+    let read = database.begin_read()?;
+    let last = read.open_table(BLOCKS)?.last()?.map_or(0, |(height, _)| height.value());
+    let meta = read.open_table(META)?;
+    let batch = meta.get(META_BATCH)?.and_then(|bytes| bytes.value().try_into().ok());
+    Ok(Written { last: Height(last), batch: batch.map(u64::from_le_bytes).map(Height) })
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 pub const LOCK_FILE: &str = "LOCK";
 const LOCK_TEXT: &[u8] = b"A running TimeCoin node locks this file. It marks the directory: leave it here.\n";
 
-/// Files that may be in a directory before the first start: keys, settings, the genesis
+/// Files that may be in a directory before the first start: keys, vote histories, settings, the genesis
 /// description, the RPC cookie and logs, as `timed` and an operator put them there.
-const EARLY_SUFFIXES: [&str; 6] = ["key", "toml", "json", "cookie", "log", "env"];
+const EARLY_SUFFIXES: [&str; 7] = ["key", "history", "toml", "json", "cookie", "log", "env"];
 
 /// A data directory that belongs to this process until the value is dropped, or the process dies.
 #[derive(Debug)]

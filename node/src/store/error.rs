@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use timecoin_protocol::hash::GenesisHash;
+use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::ledger::GenesisError;
 use timecoin_protocol::validator::Height;
 
@@ -57,6 +58,78 @@ pub enum StoreError {
         found: u32,
         /// Version of this program.
         supported: u32,
+    },
+    /// Another process holds the vote history.
+    #[error(
+        "the vote history {} is in use: a node runs with this validator key; stop it first, and never run two nodes \
+         with one key",
+        path.display()
+    )]
+    HistoryInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The history of another key.
+    #[error(
+        "the vote history {} is that of validator {found}, this node's key is {expected}; set validator.history_file \
+         to the file of this key (one that does not exist is made)",
+        path.display()
+    )]
+    OtherKey {
+        /// The file.
+        path: PathBuf,
+        /// Whose history it is.
+        found: PublicKey,
+        /// Whose it should be.
+        expected: PublicKey,
+    },
+    /// The history was exported.
+    #[error(
+        "the vote history {} was exported and ended: the validator goes on where the export was imported. To bring it \
+         back, export it there and `timed history import` it here; for a node without a vote, empty \
+         validator.key_file; without any history, remove this file: the key then waits for a new epoch",
+        path.display()
+    )]
+    Retired {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is a history already.
+    #[error("there is a vote history at {} already, and it is left as it is (`timed history show`)", path.display())]
+    HistoryExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no history.
+    #[error("there is no vote history at {}", path.display())]
+    NoHistory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The history here is further than the one to be imported.
+    #[error(
+        "the vote history {} is further than the one to be imported, which is older; a validator must not go back: \
+         keep the one that is here",
+        path.display()
+    )]
+    HistoryFurther {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export never overwrites.
+    #[error("{} exists and is left as it is; export to a new file", path.display())]
+    ExportExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not an exported history, or damaged.
+    #[error(
+        "{} is no exported vote history, or it is damaged; make one with `timed history export` on the old machine",
+        path.display()
+    )]
+    NotExported {
+        /// The file.
+        path: PathBuf,
     },
     /// A file is damaged, or does not belong to the other one.
     #[error("{file} is damaged ({reason}); {}", file.advice())]
@@ -112,27 +185,33 @@ pub enum StoreFile {
     Blocks,
     /// UTXO set and indexes, as of the last checkpoint.
     Ledger,
+    /// The journal of a validator, beside its key.
+    History,
 }
 
 impl StoreFile {
-    /// The name of the file in the data directory.
+    /// The name of the file in the data directory; what the history is called, which has a name of its own.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Journal => "journal.redb",
             Self::Blocks => "blocks.redb",
             Self::Ledger => "ledger.redb",
+            Self::History => "the vote history",
         }
     }
 
     const fn advice(self) -> &'static str {
         match self {
             Self::Journal => {
-                "check the disk and restore the whole directory from a backup, or sync into a new directory; a \
-                 validator must not vote with an old copy of this file"
+                "check the disk and restore the whole directory from a backup, or sync into a new directory"
             }
             Self::Blocks => {
                 "check the disk and restore the whole directory from a backup, or sync into a new directory"
+            }
+            Self::History => {
+                "check the disk, then remove this file: the validator is silent until an epoch begins in which its key \
+                 cannot have voted"
             }
             Self::Ledger => "check the disk, then delete this file: it is rebuilt from blocks.redb at the next start",
         }

@@ -2,6 +2,7 @@
 
 use super::block_file::BlockFile;
 use super::directory::DirectoryLock;
+use super::history::{self, HistoryHead, Voted};
 use super::tables::{self, LOG, META, META_TIP};
 use super::{StoreError, StoreFile, durable_write};
 use crate::bounds::LOG_ROW_BYTES_TARGET;
@@ -9,7 +10,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table};
 use std::sync::Arc;
 use timecoin_protocol::block::CommittedBlock;
 use timecoin_protocol::codec::{Decode, Encode, encode, encoded_len};
-use timecoin_protocol::engine::{Journal, Record};
+use timecoin_protocol::engine::{Journal, Record, Silence};
+use timecoin_protocol::keys::PublicKey;
 use timecoin_protocol::validator::Height;
 
 /// An entry of the log as it is read back (D-2).
@@ -51,6 +53,8 @@ pub struct JournalFile {
     blocks: Arc<BlockFile>,
     /// Number of the next row of the log.
     next_row: u64,
+    /// The validator whose history it is, and how far it voted.
+    owner: Option<(PublicKey, Option<Voted>)>,
     _lock: Option<Arc<DirectoryLock>>,
 }
 
@@ -58,10 +62,12 @@ impl JournalFile {
     pub(super) fn open(
         database: Database,
         blocks: Arc<BlockFile>,
+        head: Option<&HistoryHead>,
         lock: Option<Arc<DirectoryLock>>,
     ) -> Result<Self, StoreError> {
-        let next_row = next_row(&database).map_err(|error| StoreFile::Journal.failed(error))?;
-        Ok(Self { database, blocks, next_row, _lock: lock })
+        let owner = head.map(|head| (head.key, head.voted));
+        let next_row = next_row(&database).map_err(|error| file_of(owner.is_some()).failed(error))?;
+        Ok(Self { database, blocks, next_row, owner, _lock: lock })
     }
 
     /// Replaces the whole log by `live`, in one step (D-4). Blocks stay.
@@ -77,7 +83,12 @@ impl JournalFile {
         if tip > self.blocks.tip() {
             self.blocks.write(blocks_of(records))?; // D-3: first, so that the log names no block that is not there
         }
-        self.next_row = self.commit(records, tip, earlier).map_err(|error| StoreFile::Journal.failed(error))?;
+        let voted = self.owner.and_then(|(key, before)| Voted::after_all(before, records, &key));
+        let committed = self.commit(records, tip, earlier, voted);
+        self.next_row = committed.map_err(|error| file_of(self.owner.is_some()).failed(error))?;
+        if let Some((_, before)) = &mut self.owner {
+            *before = voted;
+        }
         blocks_of(records).for_each(|block| self.blocks.accept(block));
         Ok(())
     }
@@ -90,7 +101,13 @@ impl JournalFile {
         })
     }
 
-    fn commit(&self, records: &[Record], tip: Height, earlier: Earlier) -> Result<u64, redb::Error> {
+    fn commit(
+        &self,
+        records: &[Record],
+        tip: Height,
+        earlier: Earlier,
+        voted: Option<Voted>,
+    ) -> Result<u64, redb::Error> {
         let transaction = durable_write(&self.database)?;
         if earlier == Earlier::Dropped {
             transaction.delete_table(LOG)?;
@@ -98,6 +115,9 @@ impl JournalFile {
         let next_row = append_rows(&mut transaction.open_table(LOG)?, self.next_row, records)?;
         if tip > self.blocks.tip() {
             transaction.open_table(META)?.insert(META_TIP, tip.0.to_le_bytes().as_slice())?;
+        }
+        if let Some((_, before)) = self.owner {
+            history::note(&transaction, before, voted, records)?;
         }
         transaction.commit()?; // D-1: the only way to `Ok` is through the disk
         Ok(next_row)
@@ -110,6 +130,32 @@ impl Journal for JournalFile {
     fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
         self.write(records, Earlier::Kept)
     }
+}
+
+/// What a journal is called: that of a validator is its vote history.
+pub const fn file_of(is_history: bool) -> StoreFile {
+    if is_history { StoreFile::History } else { StoreFile::Journal }
+}
+
+/// Begins anew on other blocks than those that the log is about (D-16): their last one is at `tip`, and of the log only
+/// a silence goes on.
+pub fn reset(
+    database: &Database,
+    tip: Height,
+    silence: Option<Silence>,
+    head: Option<&HistoryHead>,
+) -> Result<(), redb::Error> {
+    let transaction = durable_write(database)?;
+    let first = transaction.open_table(LOG)?.last()?.map_or(0, |(row, _)| row.value().saturating_add(1));
+    transaction.delete_table(LOG)?;
+    let kept: Vec<Record> = silence.map(|silence| Record::Silence(Some(silence))).into_iter().collect();
+    append_rows(&mut transaction.open_table(LOG)?, first, &kept)?;
+    transaction.open_table(META)?.insert(META_TIP, tip.0.to_le_bytes().as_slice())?;
+    if let Some(head) = head {
+        head.write(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// All entries of the log, in order.

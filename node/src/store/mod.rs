@@ -1,7 +1,7 @@
 //! Durable state in three databases (`SPEC.md` D-*).
 //!
-//! `journal.redb` holds the log of records that must be durable before messages leave; each turn
-//! is one transaction of it ([`JournalFile`]). `blocks.redb` holds the committed blocks.
+//! `journal.redb`, or a validator's vote history beside its key, holds the log of records that must be durable before
+//! messages leave; each turn is one transaction of it ([`JournalFile`]). `blocks.redb` holds the committed blocks.
 //! `ledger.redb` holds the UTXO set and the indexes as of a checkpoint. Blocks above the checkpoint lie over it as layers in
 //! memory ([`LedgerStore`] for consensus, [`ChainReader`] for everybody else) until a thread in
 //! the background moves them into the tables; after a crash they are replayed.
@@ -13,6 +13,8 @@ mod block_file;
 mod checkpoint;
 mod directory;
 mod error;
+mod history;
+mod history_files;
 mod journal;
 mod layer;
 mod ledger_store;
@@ -26,6 +28,10 @@ mod snapshot;
 mod tables;
 
 pub use error::{StoreError, StoreFile};
+pub use history::{FileIdentity, HistoryAt, HistoryHead, Voted};
+pub use history_files::{
+    HistorySummary, create_history, create_history_on, export_history, import_history, show_history, vouch,
+};
 pub use journal::JournalFile;
 pub use ledger_store::LedgerStore;
 pub use open::{Disks, Opened, Store};

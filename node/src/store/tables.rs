@@ -38,6 +38,8 @@ pub const META_SCHEMA: &str = "schema";
 pub const META_GENESIS: &str = "genesis";
 /// Key in the journal's [`META`]: height of the last durable block, 8 bytes little-endian.
 pub const META_TIP: &str = "tip";
+/// Key in the blocks' [`META`]: height of the first block that was written last, 8 bytes little-endian.
+pub const META_BATCH: &str = "batch";
 /// Key in the ledger's [`META`]: canonical `ChainState` of the checkpoint.
 pub const META_STATE: &str = "state";
 

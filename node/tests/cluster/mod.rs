@@ -1,12 +1,12 @@
 //! A few whole nodes in one process, on loopback and temporary directories.
 
 use libp2p::Multiaddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use timecoin_node::node::{Node, NodeOptions, StartError};
-use timecoin_node::store::StoreError;
+use timecoin_node::store::{HistoryAt, StoreError, create_history};
 use timecoin_node::view::Outcome;
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
@@ -38,6 +38,8 @@ pub struct Cluster {
     /// A node that has the validator key of another one.
     twin: Option<(usize, usize)>,
     dirs: Vec<TempDir>,
+    /// Where the vote histories are.
+    keys: Vec<TempDir>,
     nodes: Vec<Option<Node>>,
 }
 
@@ -81,6 +83,7 @@ impl Cluster {
             newcomers: 0,
             twin: None,
             dirs: Vec::new(),
+            keys: Vec::new(),
             nodes: Vec::new(),
         };
         for index in 0..validators {
@@ -115,7 +118,11 @@ impl Cluster {
 
     async fn add(&mut self, index: usize) {
         self.dirs.push(TempDir::new().unwrap());
+        self.keys.push(TempDir::new().unwrap());
         self.nodes.push(None);
+        if index < self.validators + self.newcomers {
+            self.create_history(index);
+        }
         self.restart(index).await;
     }
 
@@ -132,6 +139,7 @@ impl Cluster {
                 Some((twin, of)) if twin == index => Some(validator_key(of)),
                 _ => (index < self.validators + self.newcomers).then(|| validator_key(index)),
             },
+            history_file: self.history_file(index),
             node_key: node_key(index),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap,
@@ -140,6 +148,15 @@ impl Cluster {
             metrics: None,
             tuning: Tuning::default(),
         }
+    }
+
+    pub fn history_file(&self, index: usize) -> PathBuf {
+        self.keys[index].path().join("validator.key.history")
+    }
+
+    fn create_history(&self, index: usize) {
+        let at = HistoryAt { path: self.history_file(index), key: validator_key(index).public() };
+        create_history(&at).unwrap();
     }
 
     pub fn dir(&self, index: usize) -> &Path {
@@ -169,7 +186,7 @@ impl Cluster {
         let start = async || Box::pin(Node::start(self.options(index, bootstrap.clone()))).await;
         let node = within("the directory to be free", async || match start().await {
             Ok(node) => Some(node),
-            Err(StartError::Store(StoreError::InUse { .. })) => None,
+            Err(StartError::Store(StoreError::InUse { .. } | StoreError::HistoryInUse { .. })) => None,
             Err(error) => panic!("node {index}: {error}"),
         })
         .await;

@@ -199,6 +199,8 @@ impl<L: Ledger> Engine<L> {
             return Ok(()); // nothing is left to say at this height
         }
         let (height, started) = (self.rounds.height(), self.rounds.started);
+        // What it followed meanwhile is where the others are.
+        self.rounds.restored.round = self.rounds.restored.round.max(self.rounds.round());
         let others: Vec<BlockVote> =
             self.rounds.all_votes().filter(|vote| Some(vote.voter) != self.identity.public).copied().collect();
         for candidate in self.rounds.candidates.values_mut() {
@@ -244,10 +246,6 @@ impl<L: Ledger> Engine<L> {
         let restored = core::mem::take(&mut self.rounds.restored);
         let height = self.rounds.height();
         let is_new = restored.votes.is_empty() && restored.proposals.is_empty();
-        if is_new && others.is_empty() && self.rounds.candidates.is_empty() && self.rounds.proofs.is_empty() {
-            self.rounds.agreement = Agreement::new(height, Arc::clone(self.validators()), self.voting_index());
-            return Ok(());
-        }
         let validators = Arc::clone(self.validators());
         self.rounds.agreement =
             Agreement::resume(height, validators, self.voting_index(), restored.round, restored.locks);

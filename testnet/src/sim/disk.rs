@@ -60,9 +60,10 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk(Arc<Mutex<State>>);
 
-/// The durable bytes of some files at one moment.
+/// The durable bytes of all files at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Backup {
+    journal: Vec<u8>,
     blocks: Vec<u8>,
     ledger: Vec<u8>,
 }
@@ -137,19 +138,35 @@ impl Disk {
         !self.state().images[name as usize].unsynced.iter().any(|change| matches!(change, Unsynced::Write(..)))
     }
 
-    /// Copies blocks and ledger, as a backup would that knows nothing of the journal.
+    /// Copies everything.
     pub fn backup(&self) -> Backup {
         let state = self.state();
         let durable = |name: FileName| state.images[name as usize].durable.clone();
-        Backup { blocks: durable(FileName::Blocks), ledger: durable(FileName::Ledger) }
+        Backup {
+            journal: durable(FileName::Journal),
+            blocks: durable(FileName::Blocks),
+            ledger: durable(FileName::Ledger),
+        }
     }
 
-    /// Puts an old ledger back; the blocks too, if asked.
-    pub fn restore(&self, backup: &Backup, blocks_too: bool) {
+    /// Puts some files of a backup back.
+    pub fn restore(&self, backup: &Backup, files: &[FileName]) {
         let mut state = self.state();
-        state.images[FileName::Ledger as usize] = Image::of(backup.ledger.clone());
-        if blocks_too {
-            state.images[FileName::Blocks as usize] = Image::of(backup.blocks.clone());
+        for name in files {
+            let bytes = match name {
+                FileName::Journal => &backup.journal,
+                FileName::Blocks => &backup.blocks,
+                FileName::Ledger => &backup.ledger,
+            };
+            state.images[*name as usize] = Image::of(bytes.clone());
+        }
+    }
+
+    /// Loses some files.
+    pub fn lose(&self, files: &[FileName]) {
+        let mut state = self.state();
+        for name in files {
+            state.images[*name as usize] = Image::default();
         }
     }
 }

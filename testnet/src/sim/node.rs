@@ -1,14 +1,14 @@
 //! One simulated node: the driver's consensus on the real store, its disk, its clock, and what
 //! waits for its next turn.
 
-use super::disk::{Backup, Disk};
+use super::disk::Disk;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use timecoin_node::driver::consensus::{Consensus, TurnError};
-use timecoin_node::store::{ChainReader, Opened, Store, StoreError};
+use timecoin_node::store::{ChainReader, Opened, Store, StoreError, create_history_on};
 use timecoin_protocol::block::{BlockPhase, CommittedBlock};
 use timecoin_protocol::bounds::REQUEST_BLOCKS_MAX;
-use timecoin_protocol::engine::{Config, Effect, Engine, Input, Record, Time, Tuning};
+use timecoin_protocol::engine::{Config, Effect, Engine, Input, Past, Record, Time, Tuning, Voice};
 use timecoin_protocol::genesis::Genesis;
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::SecretKey;
@@ -92,8 +92,12 @@ pub(super) struct Node {
     pub busy_until: Time,
     /// It dies when this many effects of its next turn have left.
     pub dies_after: Option<usize>,
-    /// Blocks and ledger that an operator replaced by old ones.
-    pub put_aside: Option<Backup>,
+    /// Its history was lost, or is an old one, or newer than its blocks: it may remember less than it said.
+    pub is_set_back: bool,
+    /// Files of its were lost and are not made anew yet.
+    pub is_bare: bool,
+    /// It said that it is silent.
+    pub is_silent: bool,
     tidied_at: u64,
     tidied: u64,
 }
@@ -108,10 +112,14 @@ pub(super) enum Tidied {
 
 impl Node {
     pub fn new(genesis: Arc<Genesis>, key: SecretKey, seed: [u8; 32]) -> Self {
-        let config = Config { genesis, key: Some(key), tuning: Tuning::default(), seed };
+        let disk = Disk::default();
+        // D-16: whoever makes the key makes its history.
+        let founded = create_history_on(disk.files().journal, key.public()).is_ok();
+        debug_assert!(founded, "the disk is new");
+        let config = Config { genesis, key: Some(key), tuning: Tuning::default(), past: Past::default(), seed };
         Self {
             config,
-            disk: Disk::default(),
+            disk,
             life: None,
             clock: LocalClock::default(),
             starts: 0,
@@ -120,7 +128,9 @@ impl Node {
             turn_at: None,
             busy_until: Time(0),
             dies_after: None,
-            put_aside: None,
+            is_set_back: false,
+            is_bare: false,
+            is_silent: false,
             tidied_at: 0,
             tidied: 0,
         }
@@ -153,8 +163,10 @@ impl Node {
         for (byte, mixed) in config.seed.iter_mut().zip(self.starts.to_le_bytes()) {
             *byte ^= mixed;
         }
-        let Opened { journal, ledger, reader, state, last_commit, records } =
-            Store::open_on(self.disk.files(), &config.genesis)?;
+        let owner = config.key.as_ref().map(SecretKey::public);
+        let Opened { journal, ledger, reader, state, last_commit, records, past } =
+            Store::open_on_with(self.disk.files(), &config.genesis, owner)?;
+        config.past = past;
         let mut history = History::default();
         records.iter().for_each(|record| history.note(record));
         let engine = Engine::new(config, state, last_commit, ledger);
@@ -200,6 +212,11 @@ impl Node {
     /// Its engine, to read; none if it is down.
     pub fn engine(&self) -> Option<&Engine<timecoin_node::store::LedgerStore>> {
         Some(self.life.as_ref()?.consensus.engine())
+    }
+
+    /// Whether it runs and nothing keeps it from signing.
+    pub fn speaks(&self) -> bool {
+        self.engine().is_some_and(|engine| engine.voice() == Voice::Speaks)
     }
 
     pub fn height(&self) -> Height {

@@ -44,8 +44,14 @@ pub enum Fault {
     DiskSlow,
     /// A ledger was replaced by an old backup.
     OldLedger,
-    /// Ledger and blocks were replaced by an old backup.
+    /// Ledger and blocks were replaced by an old backup, and the vote history was not.
     OldImage,
+    /// All of a machine was replaced by an old image, its vote history with it.
+    OldMachine,
+    /// A vote history was lost.
+    HistoryLost,
+    /// A validator was silent for a while, and signs again.
+    Silence,
     /// A lying validator sent something that its engine did not ask for, or kept something back.
     Lie,
     /// A log was compacted.
@@ -71,6 +77,9 @@ impl Fault {
             Self::DiskSlow => "disks slow",
             Self::OldLedger => "old ledgers put back",
             Self::OldImage => "old ledgers and blocks put back",
+            Self::OldMachine => "machines set back to old images",
+            Self::HistoryLost => "vote histories lost",
+            Self::Silence => "silences that ended",
             Self::Lie => "lies of validators",
             Self::Compaction => "logs compacted",
             Self::Checkpoint => "checkpoints",

@@ -62,6 +62,9 @@ pub struct DiskFaults {
     pub forgets_syncs: bool,
     /// How often an honest node dies and is started again.
     pub crashes: u32,
+    /// How often a validator is set back: its data disk to an old image, its history kept; its whole machine; or its
+    /// history is lost. Only such as can be silent without stopping the network.
+    pub set_backs: u32,
     /// How often the disk of a node is full for a while.
     pub full: u32,
     /// How often the disk of a node is slow for a while.
@@ -89,7 +92,15 @@ impl Scenario {
                 skew_ms: 0,
                 drift_ppm: 0,
             },
-            disks: DiskFaults { sync_us: 200, forgets_syncs: false, crashes: 0, full: 0, slow: 0, tidy_blocks: 3 },
+            disks: DiskFaults {
+                sync_us: 200,
+                forgets_syncs: false,
+                crashes: 0,
+                set_backs: 0,
+                full: 0,
+                slow: 0,
+                tidy_blocks: 3,
+            },
             epoch_blocks: 3,
             payments: 40,
             double_spends: 0,
@@ -132,6 +143,7 @@ impl Scenario {
                 sync_us: one_of([0, 200, 1_000, 6_000], pick(13, 4)),
                 forgets_syncs: false,
                 crashes: small(6, 6),
+                set_backs: small(17, 4),
                 full: small(14, 2),
                 slow: small(15, 3),
                 tidy_blocks: 1 + pick(9, 4),
@@ -145,11 +157,34 @@ impl Scenario {
         }
     }
 
+    /// Honest validators that stay and that the network can do without, all of them at once, besides the liars.
+    #[must_use]
+    pub fn spare(&self) -> Vec<usize> {
+        let movers = self.joiners + self.leavers;
+        let staying = self.weights.get(movers..).unwrap_or_default();
+        let spared = spare(staying, self.honest().saturating_sub(movers));
+        spared.into_iter().map(|index| index + movers).collect()
+    }
+
     /// Number of nodes that do not lie: the first ones.
     #[must_use]
     pub const fn honest(&self) -> usize {
         self.weights.len().saturating_sub(self.byzantine)
     }
+}
+
+/// What can be taken from `validators` so that these and the liars have less than a third of the weight.
+fn spare(weights: &[u64], honest: usize) -> Vec<usize> {
+    let total: u64 = weights.iter().sum();
+    let mut taken: u64 = weights.iter().skip(honest).sum();
+    let mut spared = Vec::new();
+    for (index, weight) in weights.iter().enumerate().take(honest) {
+        if (taken + weight) * 3 < total {
+            taken += weight;
+            spared.push(index);
+        }
+    }
+    spared
 }
 
 /// How many of the last validators together have less than a third of the weight.
@@ -180,7 +215,8 @@ mod tests {
             let scenario = Scenario::from_seed(seed);
             let lying: u64 = scenario.weights.iter().skip(scenario.honest()).sum();
             let staying: u64 = scenario.weights.iter().skip(scenario.joiners + scenario.leavers).sum();
-            assert!(lying * 3 < staying, "{scenario:?}");
+            let spare: u64 = scenario.spare().iter().map(|index| scenario.weights[*index]).sum();
+            assert!((lying + spare) * 3 < staying, "{scenario:?}");
         }
     }
 }

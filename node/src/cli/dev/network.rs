@@ -2,6 +2,7 @@
 
 use crate::cli::devnet::{Devnet, NodeKeys, keypair, node_directory};
 use crate::cli::failure::Failure;
+use crate::config::history_beside;
 use crate::driver::KnownPeers;
 use crate::node::{Node, NodeOptions};
 use crate::rpc::RpcOptions;
@@ -109,6 +110,7 @@ fn options(
         genesis: genesis.clone(),
         data_dir: directory.join("data"),
         validator_key: Some(keys.validator.clone()),
+        history_file: history_beside(&directory.join("validator.key")),
         node_key: keypair(&keys.node)?,
         listen: LISTEN.iter().filter_map(|text| text.parse().ok()).collect(),
         bootstrap,

@@ -24,6 +24,9 @@ pub struct NodeFlags {
     /// File of the validator key; none: the node only follows [validator.key_file].
     #[arg(long, value_name = "FILE", help_heading = "Node")]
     validator_key: Option<String>,
+    /// File of the validator's vote history; none: beside the key [validator.history_file].
+    #[arg(long, value_name = "FILE", help_heading = "Node")]
+    history_file: Option<String>,
     /// Multiaddr to listen on; may be repeated [network.listen].
     #[arg(long, value_name = "MULTIADDR", help_heading = "Network")]
     listen: Vec<String>,
@@ -73,6 +76,7 @@ impl NodeFlags {
             ("node.data_dir", "--data-dir", self.data_dir.clone()),
             ("node.genesis", "--genesis", self.genesis.clone()),
             ("validator.key_file", "--validator-key", self.validator_key.clone()),
+            ("validator.history_file", "--history-file", self.history_file.clone()),
             ("network.listen", "--listen", list(&self.listen)),
             ("network.bootstrap", "--bootstrap", list(&self.bootstrap)),
             ("network.external", "--external", list(&self.external)),

@@ -1,7 +1,7 @@
 //! `timed keys`: the public parts of a node's keys; creates them if asked to.
 
 use super::flags::NodeFlags;
-use crate::cli::devnet::{keypair, random_key};
+use crate::cli::devnet::{create_validator_key, keypair, random_key};
 use crate::cli::failure::{Failure, Misuse};
 use crate::cli::output::{Output, table};
 use crate::config::parse;
@@ -32,9 +32,10 @@ pub struct KeysArgs {
 impl KeysArgs {
     /// Runs it.
     pub fn run(&self, output: Output) -> Result<Exit, Failure> {
-        let (node_file, validator_file) = self.files()?;
-        let node = node_file.as_deref().map(|file| self.key(file)).transpose()?;
-        let validator = validator_file.as_deref().map(|file| self.key(file)).transpose()?;
+        let (node_file, validator_file, history_file) = self.files()?;
+        let node = node_file.as_deref().map(|file| self.key(file, create_node_key)).transpose()?;
+        let create = |file: &Path, key: &SecretKey| create_validator_key(file, history_file.as_deref(), key);
+        let validator = validator_file.as_deref().map(|file| self.key(file, create)).transpose()?;
         let peer_id = node.as_ref().map(keypair).transpose()?.map(|pair| pair.public().to_peer_id().to_string());
         let validator_key = validator.as_ref().map(|key| key.public().to_string());
         let value = json!({
@@ -52,25 +53,37 @@ impl KeysArgs {
         Ok(Exit::Ok)
     }
 
-    /// The files of the node key and of the validator key: flags, else configuration.
-    fn files(&self) -> Result<(Option<PathBuf>, Option<PathBuf>), Failure> {
+    /// The files of the node key, of the validator key and, if it is not beside that, of its history: flags, else
+    /// configuration.
+    fn files(&self) -> Result<(Option<PathBuf>, Option<PathBuf>, Option<PathBuf>), Failure> {
         if self.config.is_none() && (self.node_key.is_some() || self.validator_key.is_some()) {
-            return Ok((self.node_key.clone(), self.validator_key.clone()));
+            return Ok((self.node_key.clone(), self.validator_key.clone(), None));
         }
         let config = parse(&NodeFlags::of_file(self.config.clone()).load()?)?;
         let node = self.node_key.clone().unwrap_or(config.node_key_file);
-        Ok((Some(node), self.validator_key.clone().or(config.validator_key_file)))
+        Ok(match &self.validator_key {
+            Some(validator) => (Some(node), Some(validator.clone()), None),
+            None => (Some(node), config.validator_key_file, config.history_file),
+        })
     }
 
-    fn key(&self, file: &Path) -> Result<SecretKey, Failure> {
+    fn key(
+        &self,
+        file: &Path,
+        create: impl FnOnce(&Path, &SecretKey) -> Result<(), Failure>,
+    ) -> Result<SecretKey, Failure> {
         match read_key(file) {
             Err(PrivateFileError::Missing(_)) if self.generate => {
                 let key = random_key();
-                create_key(file, &key)?;
+                create(file, &key)?;
                 Ok(key)
             }
             Err(PrivateFileError::Missing(file)) => Err(Misuse::NoKey(file).into()),
             result => Ok(result?),
         }
     }
+}
+
+fn create_node_key(file: &Path, key: &SecretKey) -> Result<(), Failure> {
+    Ok(create_key(file, key)?)
 }

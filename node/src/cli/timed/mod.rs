@@ -3,6 +3,7 @@
 mod configuration;
 mod flags;
 mod healthcheck;
+mod history;
 mod init;
 mod keys;
 mod logging;
@@ -55,6 +56,9 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Show or create the keys of a node.
     Keys(keys::KeysArgs),
+    /// Show, export, import or create the vote history of a validator.
+    #[command(subcommand)]
+    History(history::HistoryCommand),
     /// Check, show or print configuration.
     #[command(subcommand)]
     Config(configuration::ConfigCommand),
@@ -83,6 +87,7 @@ async fn dispatch(line: Timed, output: Output) -> Result<Exit, Failure> {
         Command::Init(args) => args.run(output),
         Command::Run(args) => run::run(&args, output).await,
         Command::Keys(args) => args.run(output),
+        Command::History(command) => command.run(output),
         Command::Config(command) => command.run(output),
         Command::Healthcheck(args) => args.run(output).await,
         Command::Completions(args) => Ok(args.run::<Timed>()),

@@ -71,6 +71,7 @@ fn options(config: NodeConfig) -> Result<NodeOptions, Failure> {
         genesis,
         data_dir: config.data_dir,
         validator_key,
+        history_file: config.history_file.unwrap_or_default(),
         node_key,
         listen: config.listen,
         bootstrap: config.bootstrap,

@@ -88,8 +88,13 @@ impl Setting {
         let ledger = Memory { utxos: self.genesis.utxos().collect(), heights: BTreeMap::new() };
         // Votes leave at once, and a payment that three polls do not settle is left to blocks.
         let tuning = Tuning { vote_interval_ms: 0, rounds_max: 3, ..Tuning::default() };
-        let config =
-            Config { genesis: Arc::clone(&self.genesis), key: self.keys.get(own).cloned(), tuning, seed: [7; 32] };
+        let config = Config {
+            genesis: Arc::clone(&self.genesis),
+            key: self.keys.get(own).cloned(),
+            tuning,
+            past: timecoin_protocol::engine::Past::default(),
+            seed: [7; 32],
+        };
         Ok(Engine::new(config, state, None, ledger))
     }
 

@@ -21,6 +21,11 @@ pub(super) struct Marks {
 }
 
 impl Checks {
+    /// A node was set back: it begins anew with what it has.
+    pub fn set_back(&mut self, index: usize) {
+        self.marks.remove(&index);
+    }
+
     /// After each turn of a node, and after each start.
     pub fn stands(&mut self, index: usize, node: &Node) -> Checked {
         let Some(engine) = node.engine() else { return Ok(()) };

@@ -104,7 +104,13 @@ impl World {
                 let mut seed = [0; 32];
                 rng.fill_bytes(&mut seed);
                 let tuning = Tuning::default();
-                let config = Config { genesis: Arc::clone(&genesis), key: Some(key.clone()), tuning, seed };
+                let config = Config {
+                    genesis: Arc::clone(&genesis),
+                    key: Some(key.clone()),
+                    tuning,
+                    past: timecoin_protocol::engine::Past::default(),
+                    seed,
+                };
                 Validator::new(config, conduct, key, state.clone(), ledger.clone())
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Faults: planned before the run, done when their time has come, and healed at its end.
 
 use super::{Happening, START_MS, WARM_UP_MS, World};
-use crate::sim::disk::{Backup, Loss};
+use crate::sim::disk::{Backup, FileName, Loss};
 use crate::sim::network::Cut;
 use crate::sim::node::LocalClock;
 use crate::sim::report::Fault;
@@ -28,12 +28,43 @@ pub(super) enum NodeFault {
     Kill,
     /// The process is killed when so many effects of a turn have left.
     KillSending(usize),
-    /// Somebody copies blocks and ledger.
-    Backup,
-    /// The node dies and starts again with that copy: of the ledger, or of both.
-    OldImage(Box<Backup>, bool),
+    /// Somebody copies everything, to put some of it back later.
+    Backup(SetBack),
+    /// The node dies and starts again with that of the copy.
+    OldImage(Box<Backup>, SetBack),
+    /// The node dies and its history is gone; so are blocks and ledger, if asked.
+    HistoryLost(bool),
     Full,
     Slow,
+}
+
+/// What an old image is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetBack {
+    /// The ledger.
+    Ledger,
+    /// The data disk: ledger and blocks.
+    Data,
+    /// The machine: the vote history as well.
+    Machine,
+}
+
+impl SetBack {
+    const fn files(self) -> &'static [FileName] {
+        match self {
+            Self::Ledger => &[FileName::Ledger],
+            Self::Data => &[FileName::Ledger, FileName::Blocks],
+            Self::Machine => &[FileName::Ledger, FileName::Blocks, FileName::Journal],
+        }
+    }
+
+    const fn fault(self) -> Fault {
+        match self {
+            Self::Ledger => Fault::OldLedger,
+            Self::Data => Fault::OldImage,
+            Self::Machine => Fault::OldMachine,
+        }
+    }
 }
 
 impl World {
@@ -51,7 +82,7 @@ impl World {
                     let effects = self.chance.index(6);
                     self.after_ms(at_ms, Happening::Strike(node, NodeFault::KillSending(effects)));
                 }
-                2 => self.after_ms(at_ms, Happening::Strike(node, NodeFault::Backup)),
+                2 => self.after_ms(at_ms, Happening::Strike(node, NodeFault::Backup(SetBack::Ledger))),
                 3 => (0..honest).for_each(|node| {
                     let operations = self.chance.below(POWER_OPERATIONS_MAX);
                     self.after_ms(at_ms, Happening::Strike(node, NodeFault::Power(operations)));
@@ -61,6 +92,16 @@ impl World {
                     self.after_ms(at_ms, Happening::Strike(node, NodeFault::Power(operations)));
                 }
             }
+        }
+        let spare = self.scenario.spare();
+        for _ in 0..if spare.is_empty() { 0 } else { self.scenario.disks.set_backs } {
+            let (at_ms, node) = (self.faulty_moment(), spare[self.chance.index(spare.len())]);
+            let fault = match self.chance.below(4) {
+                0 => NodeFault::Backup(SetBack::Data),
+                1 => NodeFault::HistoryLost(self.chance.below(2) == 0),
+                _ => NodeFault::Backup(SetBack::Machine),
+            };
+            self.after_ms(at_ms, Happening::Strike(node, fault));
         }
         for (count, full) in [(self.scenario.disks.full, true), (self.scenario.disks.slow, false)] {
             for _ in 0..count {
@@ -83,7 +124,7 @@ impl World {
             return;
         }
         self.trace.note(self.now, index, || match &fault {
-            NodeFault::OldImage(_, blocks_too) => format!("n{index} gets an old ledger, blocks too: {blocks_too}"),
+            NodeFault::OldImage(_, of) => format!("n{index} is set back to an old image: {of:?}"),
             fault => format!("n{index} suffers {fault:?}"),
         });
         match fault {
@@ -93,18 +134,26 @@ impl World {
                 self.crash(index, Loss::Nothing);
             }
             NodeFault::KillSending(effects) => self.nodes[index].dies_after = Some(effects),
-            NodeFault::Backup => {
+            NodeFault::Backup(of) => {
                 let backup = Box::new(self.nodes[index].disk.backup());
                 let wait_ms = 200 + self.chance.below(self.scenario.faulty_ms / 2);
-                let blocks_too = self.chance.below(2) == 0;
-                self.after_ms(wait_ms, Happening::Strike(index, NodeFault::OldImage(backup, blocks_too)));
+                self.after_ms(wait_ms, Happening::Strike(index, NodeFault::OldImage(backup, of)));
             }
-            NodeFault::OldImage(backup, blocks_too) => {
-                self.checks.report.fault(if blocks_too { Fault::OldImage } else { Fault::OldLedger });
+            NodeFault::OldImage(backup, of) => {
+                self.checks.report.fault(of.fault());
                 self.crash(index, Loss::Nothing);
-                let node = &mut self.nodes[index];
-                node.put_aside = blocks_too.then(|| node.disk.backup());
-                node.disk.restore(&backup, blocks_too);
+                self.nodes[index].disk.restore(&backup, of.files());
+                if of != SetBack::Ledger {
+                    self.set_back(index);
+                }
+            }
+            NodeFault::HistoryLost(all) => {
+                self.checks.report.fault(Fault::HistoryLost);
+                self.crash(index, Loss::Nothing);
+                let files = [FileName::Journal, FileName::Ledger, FileName::Blocks];
+                self.nodes[index].disk.lose(if all { &files } else { &files[..1] });
+                self.nodes[index].is_bare = true;
+                self.set_back(index);
             }
             NodeFault::Full => {
                 self.checks.report.fault(Fault::DiskFull);
@@ -119,6 +168,12 @@ impl World {
                 self.after_ms(length_ms, Happening::DiskAgain(index));
             }
         }
+    }
+
+    /// From here on the node may remember less than it said; it still must not contradict it (D-15).
+    fn set_back(&mut self, index: usize) {
+        self.nodes[index].is_set_back = true;
+        self.checks.set_back(index);
     }
 
     pub(super) fn cut(&mut self, cut: Cut) {
@@ -174,12 +229,6 @@ impl World {
             self.crash(index, Loss::Nothing);
             return Ok(());
         }
-        // Blocks older than the votes: the node must not begin, and its operator puts the right ones back.
-        if let Some(right) = self.nodes[index].put_aside.take() {
-            self.crash(index, Loss::Nothing);
-            self.nodes[index].disk.restore(&right, true);
-            return Ok(());
-        }
         Err(format!("node {index} cannot go on: {error}"))
     }
 
@@ -195,7 +244,9 @@ impl World {
             drift_ppm: self.chance.below(drift_ppm + 1),
         };
         let again = self.nodes[index].starts > 0;
-        let fails = again && !self.network.healed && self.chance.below(4) == 0;
+        // On a real disk a new file gets its name when it is whole; here a torn one could not be told from a bad one.
+        let fails = again && !self.network.healed && self.chance.below(4) == 0 && !self.nodes[index].is_bare;
+        self.nodes[index].is_bare = false;
         let node = &mut self.nodes[index];
         node.clock = clock;
         if fails {
@@ -206,11 +257,12 @@ impl World {
         let syncs = node.disk.syncs() - syncs;
         match outcome {
             Ok((effects, history)) => {
-                self.nodes[index].put_aside = None;
                 self.trace.note(self.now, (index, syncs), || format!("n{index} runs, at {}", history.height));
                 self.end_turn(index, syncs, effects);
                 if self.is_honest(index) {
-                    self.checks.remembers(index, &history)?;
+                    if !self.nodes[index].is_set_back {
+                        self.checks.remembers(index, &history)?;
+                    }
                     self.checks.catch_up(index, &self.nodes[index])?;
                     self.checks.stands(index, &self.nodes[index])?;
                 }

@@ -180,7 +180,7 @@ impl World {
     fn is_settled(&self) -> bool {
         let honest = self.scenario.honest();
         self.checks.report.epochs >= EPOCHS_MIN
-            && self.nodes.iter().take(honest).all(Node::is_up)
+            && self.nodes.iter().take(honest).all(Node::speaks)
             && self.checks.settled(&self.workload, honest).is_ok()
     }
 

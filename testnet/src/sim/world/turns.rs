@@ -6,7 +6,7 @@ use crate::sim::node::Tidied;
 use crate::sim::report::{Fault, Invariant};
 use crate::sim::trace::short;
 use timecoin_node::bounds::{DRIVER_INPUTS_MAX, TURN_INPUTS_MAX};
-use timecoin_protocol::engine::{Effect, Event, Input, Status, Time};
+use timecoin_protocol::engine::{Effect, Event, Input, Status, Time, Voice};
 
 /// How long a turn takes besides the disk, in microseconds.
 const TURN_US: u64 = 20;
@@ -143,6 +143,13 @@ impl World {
                     format!("n{node} has block {height} {} of {count} payments", short(&hash.0))
                 };
                 self.trace.note(self.now, (node, height.0, hash.0), line);
+            }
+            Event::Voice(voice) => {
+                self.trace.note(self.now, node, || format!("n{node} {voice:?}"));
+                if *voice == Voice::Speaks && self.nodes[node].is_silent {
+                    self.checks.report.fault(Fault::Silence);
+                }
+                self.nodes[node].is_silent = matches!(voice, Voice::Silent(_));
             }
             Event::Round { height, round } => {
                 let line = || format!("n{node} works on height {height}, round {round}");
