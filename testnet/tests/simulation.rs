@@ -126,7 +126,27 @@ fn payments_are_settled_across_the_ends_of_short_epochs() {
 /// double spend stayed open for more than a minute after everything had healed, with a validator that withheld its votes.
 #[test]
 fn double_spends_end_in_the_shortest_epochs_with_a_liar_and_slow_answers() {
-    let seed = 20;
-    let report = run(&Scenario { epoch_blocks: 2, ..Scenario::from_seed(seed) }).unwrap();
+    let report = run(&Scenario {
+        seed: 20,
+        weights: vec![3, 1, 4, 1],
+        byzantine: 1,
+        network: NetworkFaults {
+            regions: 10,
+            loss: 0.0,
+            duplication: 0.02,
+            late: 0.0,
+            partitions: 3,
+            skew_ms: 50,
+            drift_ppm: 50,
+        },
+        disks: DiskFaults { sync_us: 1_000, forgets_syncs: false, crashes: 2, full: 1, slow: 0, tidy_blocks: 1 },
+        epoch_blocks: 2,
+        payments: 32,
+        double_spends: 6,
+        chain_max: 4,
+        faulty_ms: 8_000,
+        settle_ms: 60_000,
+    })
+    .unwrap();
     assert!(report.epochs >= 2, "{report}");
 }
