@@ -87,6 +87,8 @@ pub enum News {
     Evidence(EvidenceKind),
     /// A block was committed.
     Block(Arc<CommittedBlock>, Arc<BlockDelta>),
+    /// Something final was in no block when its epoch ended: a third of the weight is faulty (E-8).
+    FinalityLost,
     /// A sampling poll ended.
     Poll {
         /// Transactions polled about.

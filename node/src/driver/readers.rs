@@ -80,6 +80,7 @@ impl Readers {
             Event::Epoch { epoch, start } => tracing::info!(%epoch, %start, "epoch began"),
             Event::FinalityLost { txid, epoch } => {
                 tracing::error!(%txid, %epoch, "a final transaction is in no block: a third of the weight is faulty");
+                self.view.publish(News::FinalityLost);
             }
             Event::Voice(voice) => self.voice(&voice),
             Event::Round { height, round } => tracing::debug!(%height, %round, "round"),

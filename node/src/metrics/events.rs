@@ -29,6 +29,7 @@ pub struct Events {
     rejected: Labelled,
     evidence: Labelled,
     committed: Counter,
+    lost: Counter,
     fees: Counter,
     missed: Counter,
     finality: Histogram,
@@ -49,6 +50,7 @@ impl Events {
             rejected: Family::default(),
             evidence: Family::default(),
             committed: Counter::default(),
+            lost: Counter::default(),
             fees: Counter::default(),
             missed: Counter::default(),
             finality: Histogram::new(LATENCY_SECONDS),
@@ -75,6 +77,9 @@ impl Events {
             self.evidence.clone(),
         );
         registry.register("transactions_committed", "Transfers in blocks", self.committed.clone());
+        let about =
+            "Final transactions that were in no block when their epoch ended; above 0 a third of the weight is faulty";
+        registry.register("finality_lost", about, self.lost.clone());
         registry.register("fees_units", "Fees of the transfers in blocks", self.fees.clone());
         registry.register("news_missed", "News that these metrics missed for being slow", self.missed.clone());
     }
@@ -120,6 +125,9 @@ impl Events {
                 self.evidence.get_or_create(&[("kind", kind.name().to_owned())]).inc();
             }
             News::Block(_, delta) => self.observe_block(delta),
+            News::FinalityLost => {
+                self.lost.inc();
+            }
             News::Poll { transactions, micros, .. } => {
                 self.poll_transactions.observe(as_f64(*transactions));
                 self.poll_duration.observe(seconds(*micros));
@@ -198,6 +206,15 @@ mod tests {
         let text = text(&registry);
         assert!(text.contains("transactions_final_by_block_total{reason=\"contested\"} 2"), "{text}");
         assert!(text.contains("transactions_final_total{path=\"block\"} 3"), "{text}");
+    }
+
+    #[test]
+    fn lost_finality_is_counted_e_8() {
+        let mut registry = Registry::default();
+        let mut events = Events::register(&mut registry, 0);
+        assert!(text(&registry).contains("finality_lost_total 0"));
+        events.observe(&News::FinalityLost);
+        assert!(text(&registry).contains("finality_lost_total 1"));
     }
 
     #[test]

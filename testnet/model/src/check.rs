@@ -1,6 +1,6 @@
 //! Running the checker, and what came of it.
 
-use crate::product::{Host, Product};
+use crate::product::{Host, IN_TIME, Product};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -82,11 +82,13 @@ impl fmt::Display for Outcome {
 /// Visits every state that `host` can bring about, breadth first.
 pub fn check<H: Host>(host: H, limits: Limits) -> Outcome {
     let began = Instant::now();
-    let mut builder = Product::new(host).ending_after(limits.time).checker().threads(limits.threads);
-    if limits.until_broken {
-        builder = builder.finish_when(HasDiscoveries::AnyFailures);
-    }
-    let checker = builder.spawn_bfs().join();
+    let builder = Product::new(host).ending_after(limits.time).checker().threads(limits.threads);
+    let finish_when = match limits.until_broken {
+        true => HasDiscoveries::AnyFailures,
+        false => HasDiscoveries::AnyOf([IN_TIME].into()),
+    };
+    let checker = builder.finish_when(finish_when).spawn_bfs().join();
+    checker.model().lift_limit();
     let outcome = gather::<H>(&checker, began.elapsed());
     let cut_short = checker.model().is_cut() || (limits.until_broken && !outcome.broken.is_empty());
     Outcome { exhaustive: !cut_short, ..outcome }

@@ -47,6 +47,9 @@ enum What {
         /// What has happened before.
         #[arg(long, value_enum, default_value_t = Begin::Genesis)]
         begin: Begin,
+        /// How many payments there are: one, or two that exclude each other.
+        #[arg(long, default_value_t = 2)]
+        payments: usize,
         /// The highest block that is agreed on; 2 end the first epoch.
         #[arg(long, default_value_t = 0)]
         blocks: u64,
@@ -73,8 +76,8 @@ fn main() -> ExitCode {
             let Ok(weights) = weights.try_into() else { return ExitCode::FAILURE };
             check(Agreeing::new(Bounds { weights, byzantine_turn, rounds, crashes, noise }), limits)
         }
-        What::Payments { begin, blocks, rounds, crashes, noise, walk: seed } => {
-            let paying = Paying::new(paying::Bounds { begin, blocks, rounds, crashes, noise });
+        What::Payments { begin, payments, blocks, rounds, crashes, noise, walk: seed } => {
+            let paying = Paying::new(paying::Bounds { begin, payments, blocks, rounds, crashes, noise });
             match seed {
                 Some(seed) => walk(paying, seed, limits),
                 None => check(paying, limits),

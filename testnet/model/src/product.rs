@@ -37,6 +37,9 @@ pub trait Host: Sized + Send + Sync + 'static {
     fn properties() -> Vec<Property<Product<Self>>>;
 }
 
+/// What is broken once the time is up, and no promise of any host: so a checker ends although states wait.
+pub const IN_TIME: &str = "the time is not up";
+
 /// Number of a local state, of a set of messages, or of a name.
 type Id = u32;
 
@@ -98,8 +101,9 @@ struct Tables<H: Host> {
 pub struct Product<H: Host> {
     host: H,
     tables: RwLock<Tables<H>>,
-    /// From then on nothing can happen any more.
+    /// From then on nothing can happen any more, until the limit is lifted.
     ends: Option<Instant>,
+    is_lifted: AtomicBool,
     /// Whether something was left out for that reason.
     is_cut: AtomicBool,
 }
@@ -119,7 +123,13 @@ impl<H: Host> Tables<H> {
 impl<H: Host> Product<H> {
     /// A network of what `host` runs.
     pub fn new(host: H) -> Self {
-        Self { host, tables: RwLock::new(Tables::new()), ends: None, is_cut: AtomicBool::new(false) }
+        Self {
+            host,
+            tables: RwLock::new(Tables::new()),
+            ends: None,
+            is_lifted: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+        }
     }
 
     /// Ends everything after this time: the limit that stateright has is not looked at by a checker of one thread.
@@ -135,8 +145,13 @@ impl<H: Host> Product<H> {
         self.is_cut.load(Ordering::Relaxed)
     }
 
+    /// Lifts the limit: whoever walks a way that was found once more must not be stopped on it.
+    pub fn lift_limit(&self) {
+        self.is_lifted.store(true, Ordering::Relaxed);
+    }
+
     fn is_over(&self) -> bool {
-        let is_over = self.ends.is_some_and(|ends| ends <= Instant::now());
+        let is_over = self.ends.is_some_and(|ends| ends <= Instant::now()) && !self.is_lifted.load(Ordering::Relaxed);
         if is_over {
             self.is_cut.store(true, Ordering::Relaxed);
         }
@@ -242,7 +257,8 @@ impl<H: Host> Model for Product<H> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        H::properties()
+        let in_time = Property::always(IN_TIME, |network: &Self, _| !network.is_over());
+        H::properties().into_iter().chain([in_time]).collect()
     }
 
     fn within_boundary(&self, state: &State) -> bool {

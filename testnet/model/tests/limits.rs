@@ -6,13 +6,23 @@ use timecoin_model::paying::{Begin, Bounds, Paying};
 use timecoin_model::walk::walk;
 
 /// Far more can happen than fits the time.
-const BOUNDS: Bounds = Bounds { begin: Begin::Genesis, blocks: 2, rounds: 1, crashes: 1, noise: true };
-const LIMITS: Limits = Limits { threads: 1, time: Duration::from_millis(500), until_broken: true };
+const BOUNDS: Bounds = Bounds { begin: Begin::Genesis, payments: 2, blocks: 2, rounds: 1, crashes: 1, noise: true };
+const LIMITS: Limits = Limits { threads: 1, time: Duration::from_millis(1_500), until_broken: true };
 
 /// One step takes milliseconds; the rest is for machines that do much else.
 fn assert_in_time(outcome: &Outcome) {
     assert!(!outcome.exhaustive && outcome.broken.is_empty(), "{outcome}");
     assert!(outcome.time >= LIMITS.time && outcome.time < Duration::from_secs(30), "{outcome}");
+}
+
+/// What was found before the time was up is told: its ways are walked once more after that.
+#[test]
+fn what_was_found_in_time_is_found() {
+    // One step from there; all of them take minutes.
+    let bounds = Bounds { begin: Begin::Committed, noise: false, ..BOUNDS };
+    let outcome = check(Paying::new(bounds), Limits { time: Duration::from_secs(5), ..LIMITS });
+    assert!(!outcome.exhaustive, "{outcome}");
+    assert!(!outcome.impossible.contains(&"the first payment is final"), "{outcome}");
 }
 
 /// stateright looks at its time limit when threads share work, and so never where there is one; and a random walk

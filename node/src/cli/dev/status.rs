@@ -41,7 +41,7 @@ impl Recent {
                     self.finality_us.pop_front();
                 }
             }
-            News::Status { .. } | News::Admitted(..) | News::Evidence(_) | News::Poll { .. } => {}
+            News::Status { .. } | News::Admitted(..) | News::Evidence(_) | News::Poll { .. } | News::FinalityLost => {}
         }
     }
 

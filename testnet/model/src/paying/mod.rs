@@ -24,6 +24,8 @@ use timecoin_protocol::validator::{Height, Round};
 pub struct Bounds {
     /// What has happened before.
     pub begin: Begin,
+    /// How many of the payments there are: 1 or 2, which exclude each other.
+    pub payments: usize,
     /// The highest block that is agreed on; without blocks, time stands still.
     pub blocks: u64,
     /// The highest round of a height.
@@ -53,6 +55,11 @@ impl Paying {
             engine.validators().index_of(&first)
         });
         Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from) }
+    }
+
+    /// How many payments there are.
+    fn payments(&self) -> usize {
+        self.bounds.payments.min(SETTING.payments.len())
     }
 
     /// The faulty validator.

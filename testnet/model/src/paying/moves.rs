@@ -31,11 +31,11 @@ pub(super) fn moves(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -
         next.take_print();
         all.push((name, next));
     };
-    for payment in (0..SETTING.payments.len()).filter(|payment| !local.arrived.contains(payment)) {
+    for payment in (0..paying.payments()).filter(|payment| !local.arrived.contains(payment)) {
         step(format!("payment {payment} arrives"), &|next| arrive(next, payment));
     }
     if !local.asked.is_empty() {
-        for payment in 0..SETTING.payments.len() {
+        for payment in 0..paying.payments() {
             step(format!("polls are for payment {payment}"), &|next| answer(next, payment));
         }
     }
@@ -125,7 +125,7 @@ fn counted(local: &Local, epoch: u64, phase: Phase, payment: usize) -> BTreeSet<
 fn vote_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Vec<Message>> {
     let epoch = local.engine.chain_state().epoch.0;
     let mut sets = Vec::new();
-    for payment in 0..SETTING.payments.len() {
+    for payment in 0..paying.payments() {
         let txid = SETTING.payments[payment].txid();
         for phase in [Phase::Prepare, Phase::Commit] {
             let honest = heard.iter().filter(|message| {
@@ -218,7 +218,15 @@ fn block_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<
 
 /// The faulty validator lists nothing, or what may not exist.
 fn byzantine_seals(paying: &Paying, epoch: u64) -> impl Iterator<Item = Message> {
-    let lists = [Vec::new(), SETTING.payments.iter().map(timecoin_protocol::transaction::Transaction::txid).collect()];
+    let lists = [
+        Vec::new(),
+        SETTING
+            .payments
+            .iter()
+            .take(paying.payments())
+            .map(timecoin_protocol::transaction::Transaction::txid)
+            .collect(),
+    ];
     lists.into_iter().map(move |txids| {
         let seal = Seal::sign(Epoch(epoch), txids, &SETTING.keys[paying.byzantine], &SETTING.genesis.hash());
         Message::vote(paying.byzantine, &Vote::Seal(seal))
@@ -234,21 +242,22 @@ fn byzantine_proposals(paying: &Paying, local: &Local) -> impl Iterator<Item = M
     let reached = turn && paying.bounds.rounds >= round.0;
     let mut ledger = engine;
     let ledger = ledger.ledger_mut().clone();
-    let proposals = SETTING.payments.iter().filter(move |_| reached).filter_map(move |payment| {
-        let transactions = [Arc::new(payment.clone())];
-        let parts = BlockParts { parent_commit: None, transactions: &transactions, seals: &[], evidence: &[] };
-        let time_ms = Setting::start().plus_ms(BLOCK_INTERVAL_MS).millis();
-        let params = &SETTING.genesis.params;
-        let (block, delta) = build_block(&state, params, &ledger, time_ms, key.public(), parts).ok()?;
-        let compact = CompactBlock {
-            header: block.header,
-            parent_commit: block.parent_commit,
-            coinbase: block.coinbase,
-            txids: delta.txids,
-            closing: block.closing,
-        };
-        let proposal = Proposal::sign(round, None, compact, key, &SETTING.genesis.hash());
-        Some(Message::proposal(paying.byzantine, &proposal))
-    });
+    let proposals =
+        SETTING.payments.iter().take(paying.payments()).filter(move |_| reached).filter_map(move |payment| {
+            let transactions = [Arc::new(payment.clone())];
+            let parts = BlockParts { parent_commit: None, transactions: &transactions, seals: &[], evidence: &[] };
+            let time_ms = Setting::start().plus_ms(BLOCK_INTERVAL_MS).millis();
+            let params = &SETTING.genesis.params;
+            let (block, delta) = build_block(&state, params, &ledger, time_ms, key.public(), parts).ok()?;
+            let compact = CompactBlock {
+                header: block.header,
+                parent_commit: block.parent_commit,
+                coinbase: block.coinbase,
+                txids: delta.txids,
+                closing: block.closing,
+            };
+            let proposal = Proposal::sign(round, None, compact, key, &SETTING.genesis.hash());
+            Some(Message::proposal(paying.byzantine, &proposal))
+        });
     proposals.collect::<Vec<_>>().into_iter()
 }
