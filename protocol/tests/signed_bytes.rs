@@ -7,6 +7,7 @@ mod samples;
 use samples::{GENESIS, key, payment, vote_batch};
 use std::sync::Arc;
 use timecoin_protocol::bitmap::Bitmap;
+use timecoin_protocol::block::{CommittedBlock, Evidence};
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::hash::{Domain, Txid, hash_bytes, merkle_root};
@@ -152,4 +153,47 @@ fn a_status_response_stands_for_all_its_signatures_n_7() {
     expected.push(signature(response.batches[0].as_ref()));
     assert_eq!(expected.len(), 8);
     assert_eq!(checks, expected);
+}
+
+/// Whoever fetches a block checks the evidence in it.
+#[test]
+fn a_block_stands_for_the_signatures_of_its_evidence_x_6() {
+    let block = samples::closing_block();
+    let (evidence, transactions) = (block.closing.evidence[0].clone(), block.transactions.clone());
+    let commit = samples::commit(block.header.hash());
+    let mut checks = Vec::new();
+    CommittedBlock { block, commit }.signature_checks(&GENESIS, &mut checks);
+    let mut expected = Vec::new();
+    transactions.iter().for_each(|transaction| transaction.signature_checks(&GENESIS, &mut expected));
+    evidence.signature_checks(&GENESIS, &mut expected);
+    assert_eq!(checks, expected);
+}
+
+#[test]
+fn evidence_is_laid_out_as_in_x_1() {
+    let all = samples::evidence();
+    let voter = key(13).public().0.to_vec();
+    let Evidence::BlockVotes(votes) = &all[0] else { panic!("two prevotes") };
+    let [left, right] = votes.sides.map(|side| side.signature.0.to_vec());
+    let head = [vec![0], voter.clone(), vec![1, 5, 2, 0]].concat();
+    let sides = [vec![0], left, vec![1], vec![0xb5; 32], right].concat();
+    assert_eq!(encode(&all[0]), [head, sides].concat());
+
+    let Evidence::Proposals(proposals) = &all[2] else { panic!("two proposals") };
+    let [left, right] = proposals.sides.map(|side| side.signature.0.to_vec());
+    let block = samples::block().header.hash().0.to_vec();
+    let head = [vec![1], voter.clone(), vec![1, 5, 3]].concat();
+    let sides = [vec![0], block.clone(), left, vec![1, 1], block, right].concat();
+    assert_eq!(encode(&all[2]), [head, sides].concat());
+
+    let Evidence::Payments(payments) = &all[4] else { panic!("two payments") };
+    let side = |at: usize| {
+        let side = &payments.sides[at];
+        [encode(&side.body), encode(&side.path), side.signature.0.to_vec()].concat()
+    };
+    assert_eq!(encode(&all[4]), [vec![2], voter.clone(), vec![1, 1], side(0), side(1)].concat());
+
+    let Evidence::Seals(seals) = &all[5] else { panic!("two seals") };
+    let [left, right] = seals.sides.map(|(list, signature)| [list.0.to_vec(), signature.0.to_vec()].concat());
+    assert_eq!(encode(&all[5]), [vec![3], voter, vec![1], left, right].concat());
 }

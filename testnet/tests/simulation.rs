@@ -44,8 +44,8 @@ fn nothing_is_violated_under_faults() {
     assert!(report.seals > 400, "{report}");
     // Some that join are up and vote.
     assert!(report.joiners_precommits > 100, "{report}");
-    // most of those who contradict themselves are found out before the run ends.
-    assert!(report.caught * 2 > report.contradicted && report.removed > 0, "{report}");
+    // those who contradict themselves are found out, most of them before the run ends, and lose their vote.
+    assert!(report.caught * 4 > report.contradicted * 3 && report.removed * 4 > report.caught * 3, "{report}");
     let faults = [
         Fault::Lost,
         Fault::Twice,

@@ -207,6 +207,10 @@ impl Checks {
                 Effect::Verdict(tag, _) => assert!(self.verdicts.remove(&tag.0), "a second verdict for {tag:?}"),
                 Effect::Request(_, _, request) => asked_within_bounds(request),
                 Effect::Event(Event::Status { txid, status, .. }) => self.status(*txid, status),
+                Effect::Event(Event::Evidence(evidence)) => {
+                    assert_eq!(evidence.verify(&network().hash), Ok(()), "evidence that proves nothing (X-1)");
+                    assert_ne!(evidence.offender(), self.key, "evidence against an honest node (X-2)");
+                }
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@ use super::{Cx, Engine, Ledger, Record};
 use crate::bitmap::Bitmap;
 use crate::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
 use crate::block::{BlockVote, Closing, CommitSignature, Evidence, Proposal};
-use crate::bounds::{EVIDENCE_HELD_BYTES_MAX, STATUS_EVIDENCE_BYTES_MAX};
+use crate::bounds::{CLOSING_EVIDENCE_MAX, EVIDENCE_HELD_BYTES_MAX, STATUS_EVIDENCE_BYTES_MAX};
 use crate::finality::{Phase, Seal, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::PublicKey;
@@ -228,10 +228,12 @@ impl<L: Ledger> Engine<L> {
 
     /// Whether both signatures of each piece of evidence in a proposal hold; what is held here was checked before.
     pub(super) fn is_valid_evidence(&self, closing: &Closing) -> bool {
-        closing.evidence.iter().all(|piece| {
-            let is_held = self.evidence.held.get(&piece.offender()).is_some_and(|held| **held == *piece);
-            is_held || piece.verify(&self.identity.genesis).is_ok()
-        })
+        let is_bounded = closing.evidence.len() <= CLOSING_EVIDENCE_MAX; // before anything that costs time
+        is_bounded
+            && closing.evidence.iter().all(|piece| {
+                let is_held = self.evidence.held.get(&piece.offender()).is_some_and(|held| **held == *piece);
+                is_held || piece.verify(&self.identity.genesis).is_ok()
+            })
     }
 
     /// What a status request says of the evidence that is here.

@@ -73,7 +73,7 @@ impl World {
             Vote::Finality(_) | Vote::Evidence(_) => None,
         };
         let strays = liar.stray_votes(&vote);
-        if other.is_some() {
+        if other.is_some() || !strays.is_empty() {
             self.checks.contradicts(node);
         }
         let lies = u64::from(other.is_some()) + u64::try_from(strays.len()).unwrap_or_default();
@@ -99,6 +99,9 @@ impl World {
         let halves = self.liar(node).map(|liar| liar.proposals(proposal, &mut knowledge)).unwrap_or_default();
         self.knowledge = knowledge;
         self.checks.report.faults(Fault::Lie, u64::from(habits.stalls || habits.splits_proposals));
+        if halves[0] != halves[1] {
+            self.checks.contradicts(node);
+        }
         for (half, told) in halves.into_iter().enumerate() {
             let Some(told) = told.map(|told| Envelope::new(Message::Proposal(told), 0)) else { continue };
             for to in self.peers(node).filter(|to| to % 2 == half) {
