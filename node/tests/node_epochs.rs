@@ -5,11 +5,21 @@
 mod cluster;
 
 use cluster::{Cluster, FORTUNE, validator_key, within};
+use libp2p::identity::Keypair;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use timecoin_node::network::{self, Command, NetworkConfig};
 use timecoin_protocol::address::Owner;
 use timecoin_protocol::amount::Amount;
+use timecoin_protocol::block::{BlockPhase, BlockVote, Evidence, TwoBlockVotes};
+use timecoin_protocol::codec::encode;
+use timecoin_protocol::engine::{Cause, Voice};
+use timecoin_protocol::hash::{BlockHash, GenesisHash};
 use timecoin_protocol::keys::{PublicKey, SecretKey};
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
-use timecoin_protocol::validator::{Epoch, Height};
+use timecoin_protocol::validator::{Epoch, Height, Round};
+use timecoin_protocol::wire::{Topic, Vote};
+use tokio_util::sync::CancellationToken;
 
 const FEE: u64 = 2_000;
 
@@ -74,13 +84,58 @@ async fn a_node_that_bonds_votes_from_the_epoch_after_the_next_and_leaves_again(
     cluster.stop_all().await;
 }
 
-/// Two nodes with one key both propose when it is their turn, and say different things.
+/// An operator who wants to be twice as safe: the second node hears what the first one signed, and signs nothing itself (D-17,
+/// D-18). Before vote histories both proposed in their turn, contradicted each other, and the key lost its vote.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_validator_key_that_runs_on_two_nodes_loses_its_vote() {
+async fn a_validator_key_that_runs_on_two_nodes_signs_on_one_and_nobody_is_accused() {
+    let mut cluster = Cluster::start_with_epochs(4, 4).await;
+    cluster.reaches(0, Height(2)).await;
+    let twin = cluster.add_twin(3).await;
+    within("the second node to be silent", async || match cluster.node(twin).view.gauges.load().voice {
+        Voice::Silent(silence) => Some(assert_eq!(silence.cause, Cause::OwnSignature)),
+        _ => None,
+    })
+    .await;
+    let height = cluster.node(0).view.state.load().height;
+    cluster.reaches(0, Height(height.0 + 6)).await;
+    assert_eq!(cluster.node(3).view.gauges.load().voice, Voice::Speaks);
+    assert!(cluster.node(0).view.state.load().offenders.is_empty());
+    cluster.stop_all().await;
+}
+
+/// Two prevotes of a round, signed with the key of validator 3.
+fn contradiction(genesis: &GenesisHash) -> Evidence {
+    let (phase, key) = (BlockPhase::Prevote, validator_key(3));
+    let vote = |block| BlockVote::sign(Epoch(0), Height(1), Round(90), phase, block, &key, genesis);
+    Evidence::BlockVotes(TwoBlockVotes::of(&vote(None), &vote(Some(BlockHash([1; 32])))).unwrap())
+}
+
+/// A peer of node 0 that is no part of the network otherwise, and gossips `vote`.
+async fn tell(cluster: &Cluster, vote: &Vote) {
+    let mut config = NetworkConfig::new(cluster.genesis.hash(), Keypair::generate_ed25519());
+    config.bootstrap = cluster.node(0).addresses.clone();
+    let (mut metrics, stop) = (Registry::default(), CancellationToken::new());
+    let network = network::start(config, &mut metrics, stop.clone()).await.unwrap();
+    within("the stranger to be a peer", async || {
+        matches!(network.events.recv().await.unwrap(), network::Event::PeerReady(_)).then_some(())
+    })
+    .await;
+    network.commands.send(Command::Publish(Topic::Votes, encode(vote))).await.unwrap();
+    within("node 0 to hear it", async || {
+        let view = &cluster.node(0).view;
+        (!view.accused.is_empty() || !view.state.load().offenders.is_empty()).then_some(())
+    })
+    .await;
+    stop.cancel();
+    network.task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_contradicted_itself_loses_its_vote_with_the_epoch() {
     let mut cluster = Cluster::start_with_epochs(4, 4).await;
     let offender = validator_key(3).public();
-    let twin = cluster.add_twin(3).await;
-    cluster.connected().await;
+    let evidence = contradiction(&cluster.genesis.hash());
+    tell(&cluster, &Vote::Evidence(Arc::new(evidence.clone()))).await;
     for index in 0..3 {
         within(&format!("node {index} to take the vote from its offender"), async || {
             let state = cluster.node(index).view.state.load_full();
@@ -93,9 +148,8 @@ async fn a_validator_key_that_runs_on_two_nodes_loses_its_vote() {
     assert_eq!((state.validators.index_of(&offender), state.next_validators.index_of(&offender)), (None, None));
     let height = state.offenders[&offender].height;
     let block = cluster.node(1).view.chain.block(height).unwrap().unwrap();
-    assert_eq!(block.block.closing.evidence[0].verify(&cluster.genesis.hash()), Ok(()));
+    assert_eq!(block.block.closing.evidence, [evidence]);
     // They go on without it, and so does one that was not there: it gets the evidence with the block.
-    cluster.stop(twin).await;
     cluster.stop(3).await;
     let follower = cluster.add_follower().await;
     let payment = cluster.payment(0, "without the offender");

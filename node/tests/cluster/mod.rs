@@ -120,8 +120,8 @@ impl Cluster {
         self.dirs.push(TempDir::new().unwrap());
         self.keys.push(TempDir::new().unwrap());
         self.nodes.push(None);
-        if index < self.validators + self.newcomers {
-            self.create_history(index);
+        if let Some(key) = self.validator_key_of(index) {
+            self.create_history(index, &key);
         }
         self.restart(index).await;
     }
@@ -131,14 +131,18 @@ impl Cluster {
         self.nodes.iter().flatten().next().map(|node| node.addresses.clone()).unwrap_or_default()
     }
 
+    fn validator_key_of(&self, index: usize) -> Option<SecretKey> {
+        match self.twin {
+            Some((twin, of)) if twin == index => Some(validator_key(of)),
+            _ => (index < self.validators + self.newcomers).then(|| validator_key(index)),
+        }
+    }
+
     fn options(&self, index: usize, bootstrap: Vec<Multiaddr>) -> NodeOptions {
         NodeOptions {
             genesis: Arc::clone(&self.genesis),
             data_dir: self.dir(index).to_owned(),
-            validator_key: match self.twin {
-                Some((twin, of)) if twin == index => Some(validator_key(of)),
-                _ => (index < self.validators + self.newcomers).then(|| validator_key(index)),
-            },
+            validator_key: self.validator_key_of(index),
             history_file: self.history_file(index),
             node_key: node_key(index),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
@@ -154,8 +158,9 @@ impl Cluster {
         self.keys[index].path().join("validator.key.history")
     }
 
-    fn create_history(&self, index: usize) {
-        let at = HistoryAt { path: self.history_file(index), key: validator_key(index).public() };
+    /// Vouches for a whole history of a validator key.
+    fn create_history(&self, index: usize, key: &SecretKey) {
+        let at = HistoryAt { path: self.history_file(index), key: key.public() };
         create_history(&at).unwrap();
     }
 
