@@ -112,6 +112,6 @@ impl<H: Host> Walker<'_, H> {
         let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         let mixed = u128::from(mixed ^ mixed >> 31);
-        usize::try_from(mixed * range as u128 >> 64).unwrap_or_default()
+        usize::try_from((mixed * range as u128) >> 64).unwrap_or_default()
     }
 }
