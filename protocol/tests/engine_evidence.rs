@@ -4,14 +4,15 @@
 mod engine_support;
 
 use engine_support::{
-    EPOCH_BLOCKS, Node, block_vote, block_votes_of, evidence_of, genesis, keys, payment, proposals_of, seals_of, voted,
+    EPOCH_BLOCKS, Node, block_vote, block_votes_of, evidence_of, genesis, keys, payment, proposals_of, requests,
+    seals_of, voted,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
 use timecoin_protocol::block::{BlockPhase, CommitSignature, Evidence, EvidenceKind, Proposal};
-use timecoin_protocol::engine::{Ask, Effect, Event, Input, Offence, PeerTag, Record, Reply};
+use timecoin_protocol::engine::{Ask, Effect, Event, Input, Offence, PeerTag, Record, Reply, Request, Response};
 use timecoin_protocol::finality::{Phase, Seal};
 use timecoin_protocol::hash::BlockHash;
 use timecoin_protocol::keys::{SecretKey, Verified};
@@ -108,6 +109,33 @@ fn a_precommit_that_contradicts_the_commit_of_the_last_block_is_noticed_x_3() {
     let liar = node.others()[0];
     let late = block_vote(Height(1), 0, BlockPhase::Precommit, None, liar);
     let effects = node.turn(vec![Input::Votes(PeerTag(9), vec![Verified::by_own_hand(Vote::Block(late))])]);
+    assert_eq!(found(&node, &effects, liar), EvidenceKind::DoublePrecommit);
+}
+
+/// It told this node that it precommits nothing, and the others that it precommits the block.
+#[test]
+fn a_precommit_that_a_fetched_block_contradicts_is_noticed_x_3() {
+    let mut node = node(false);
+    let mut ahead = Node::new(node.others()[1]);
+    ahead.decide(&[], &[]);
+    let block = ahead.disk.0.iter().find_map(|record| match record {
+        Record::Block(block) => Some(block.as_ref().clone()),
+        _ => None,
+    });
+    let (block, liar) = (block.unwrap(), node.others()[0]);
+    assert!(block.commit.signatures.iter().any(|entry| usize::from(entry.validator) == liar));
+    let asked = node.begin_height();
+    node.block_votes(0, BlockPhase::Precommit, None, &[liar]);
+    let find = |effects: &[Effect], wanted: fn(&Request) -> bool| {
+        requests(effects).into_iter().find(|(_, request)| wanted(request)).unwrap().0
+    };
+    let id = find(&asked, |request| matches!(request, Request::Status(_)));
+    let status = Response::Status(Verified::by_own_hand(ahead.status(0)));
+    let effects = node.turn(vec![Input::Answered(id, PeerTag(9), status)]);
+    let id = find(&effects, |request| matches!(request, Request::Blocks(_)));
+    let blocks = Response::Blocks(vec![Verified::by_own_hand(block)]);
+    let effects = node.turn(vec![Input::Answered(id, PeerTag(9), blocks)]);
+    assert_eq!(node.engine.chain_state().height, Height(1));
     assert_eq!(found(&node, &effects, liar), EvidenceKind::DoublePrecommit);
 }
 
@@ -334,8 +362,8 @@ fn a_peer_gets_the_evidence_that_it_lacks_x_5() {
 
     let mut other = self::node(false);
     let asked = other.pass_ms(1_000);
-    let (id, _) = engine_support::requests(&asked).remove(0);
-    let answer = timecoin_protocol::engine::Response::Status(Verified::by_own_hand(status));
+    let (id, _) = requests(&asked).remove(0);
+    let answer = Response::Status(Verified::by_own_hand(status));
     let effects = other.turn(vec![Input::Answered(id, PeerTag(9), answer)]);
     assert_eq!(held(&other).len(), 1, "{effects:?}");
     assert!(evidence_of(&effects).is_empty(), "others ask for themselves");

@@ -60,6 +60,7 @@ impl<L: Ledger> Engine<L> {
         delta: Arc<BlockDelta>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Unavailable> {
+        self.compare_commit(&block.commit, cx); // X-3, while its height is in progress
         cx.record(Record::Block(Arc::clone(&block)));
         cx.effect(Effect::Event(Event::Block { block: Arc::clone(&block), delta: Arc::clone(&delta) }));
         self.chain.ledger.push(&delta);

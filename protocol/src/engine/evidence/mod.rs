@@ -7,7 +7,7 @@ use super::api::{Effect, Event, Offence};
 use super::{Cx, Engine, Ledger, Record};
 use crate::bitmap::Bitmap;
 use crate::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
-use crate::block::{BlockVote, Closing, CommitSignature, Evidence, Proposal};
+use crate::block::{BlockPhase, BlockVote, Closing, Commit, CommitSignature, Evidence, Proposal};
 use crate::bounds::{CLOSING_EVIDENCE_MAX, EVIDENCE_HELD_BYTES_MAX, STATUS_EVIDENCE_BYTES_MAX};
 use crate::finality::{Phase, Seal, VoteBatch};
 use crate::hash::Txid;
@@ -129,6 +129,16 @@ impl<L: Ledger> Engine<L> {
         for (kept, proven) in found {
             self.compare_block_votes(&kept, &proven, cx);
         }
+    }
+
+    /// The commit of the height in progress against the precommits that came one by one.
+    pub(super) fn compare_commit(&mut self, commit: &Commit, cx: &mut Cx<'_>) {
+        let Some(first) = commit.signatures.first() else { return };
+        let Commit { height, round, block, .. } = *commit;
+        let (epoch, phase) = (self.chain.state.epoch, BlockPhase::Precommit);
+        let voter = PublicKey([0; 32]); // each entry has its own
+        let vote = BlockVote { epoch, height, round, phase, block: Some(block), voter, signature: first.signature };
+        self.compare_with_kept(&vote, &commit.signatures, cx);
     }
 
     /// Two proposals of one round.
