@@ -73,7 +73,7 @@ impl Solo {
         let genesis = Arc::new(genesis(&key, block_interval_ms));
         let journal = Disk::default();
         let disks = Disks { journal: journal.clone(), blocks: Disk::default(), ledger: Disk::default() };
-        let Opened { journal: file, ledger, reader, state, last_commit, records } =
+        let Opened { journal: file, ledger, reader, state, last_commit, records, past: _ } =
             Store::open_on(disks, &genesis).unwrap();
         let config = Config {
             genesis: Arc::clone(&genesis),

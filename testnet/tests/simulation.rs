@@ -101,6 +101,27 @@ fn a_disk_that_says_that_it_synced_and_did_not_is_caught() {
     assert!(violation.what.contains("no sync made durable"), "{violation}");
 }
 
+/// D-15 to D-18: validators that forgot votes contradict them unless they are silent, and the checks see it.
+#[test]
+fn validators_that_believe_any_history_contradict_themselves() {
+    let trusting = |seed| {
+        let drawn = Scenario::from_seed(seed);
+        let disks = DiskFaults { set_backs: 12, believes_all: true, ..drawn.disks.clone() };
+        Scenario { disks, weights: vec![1; 7], byzantine: 0, double_spends: 20, epoch_blocks: 6, ..drawn }
+    };
+    let contradictory = |violation: &timecoin_testnet::sim::Violation| {
+        let kinds = ["voted twice", "voted Prepare", "voted Commit", "sealed epoch", "proposed", "after its seal"];
+        kinds.iter().any(|kind| violation.what.contains(kind))
+    };
+    let mut violations = (0..30).filter_map(|seed| run(&trusting(seed)).err());
+    assert!(violations.any(|violation| contradictory(&violation)), "30 runs, and nobody contradicts a forgotten vote");
+    for seed in 0..6 {
+        let scenario = trusting(seed);
+        let disks = DiskFaults { believes_all: false, ..scenario.disks.clone() };
+        run(&Scenario { disks, ..scenario }).unwrap();
+    }
+}
+
 /// Answers from the other side of the world take longer than the 100 ms that a node waits at first.
 /// Once it never waited longer, since no answer ever came in time to be measured: every payment was
 /// left to blocks (S-15).

@@ -96,6 +96,8 @@ pub(super) struct Node {
     pub is_set_back: bool,
     /// Files of its were lost and are not made anew yet.
     pub is_bare: bool,
+    /// It takes any history for whole.
+    pub believes_all: bool,
     /// It said that it is silent.
     pub is_silent: bool,
     tidied_at: u64,
@@ -130,6 +132,7 @@ impl Node {
             dies_after: None,
             is_set_back: false,
             is_bare: false,
+            believes_all: false,
             is_silent: false,
             tidied_at: 0,
             tidied: 0,
@@ -166,7 +169,7 @@ impl Node {
         let owner = config.key.as_ref().map(SecretKey::public);
         let Opened { journal, ledger, reader, state, last_commit, records, past } =
             Store::open_on_with(self.disk.files(), &config.genesis, owner)?;
-        config.past = past;
+        config.past = if self.believes_all { Past::default() } else { past };
         let mut history = History::default();
         records.iter().for_each(|record| history.note(record));
         let engine = Engine::new(config, state, last_commit, ledger);

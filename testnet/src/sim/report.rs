@@ -50,7 +50,7 @@ pub enum Fault {
     OldMachine,
     /// A vote history was lost.
     HistoryLost,
-    /// A validator was silent for a while, and signs again.
+    /// A validator became silent.
     Silence,
     /// A lying validator sent something that its engine did not ask for, or kept something back.
     Lie,
@@ -79,7 +79,7 @@ impl Fault {
             Self::OldImage => "old ledgers and blocks put back",
             Self::OldMachine => "machines set back to old images",
             Self::HistoryLost => "vote histories lost",
-            Self::Silence => "silences that ended",
+            Self::Silence => "validators that became silent",
             Self::Lie => "lies of validators",
             Self::Compaction => "logs compacted",
             Self::Checkpoint => "checkpoints",

@@ -65,6 +65,8 @@ pub struct DiskFaults {
     /// How often a validator is set back: its data disk to an old image, its history kept; its whole machine; or its
     /// history is lost. Only such as can be silent without stopping the network.
     pub set_backs: u32,
+    /// Whether nodes take any history for whole, and none asks others what it signed. No run with set-backs can hold then.
+    pub believes_all: bool,
     /// How often the disk of a node is full for a while.
     pub full: u32,
     /// How often the disk of a node is slow for a while.
@@ -97,6 +99,7 @@ impl Scenario {
                 forgets_syncs: false,
                 crashes: 0,
                 set_backs: 0,
+                believes_all: false,
                 full: 0,
                 slow: 0,
                 tidy_blocks: 3,
@@ -144,6 +147,7 @@ impl Scenario {
                 forgets_syncs: false,
                 crashes: small(6, 6),
                 set_backs: small(17, 4),
+                believes_all: false,
                 full: small(14, 2),
                 slow: small(15, 3),
                 tidy_blocks: 1 + pick(9, 4),

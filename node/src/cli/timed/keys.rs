@@ -29,10 +29,18 @@ pub struct KeysArgs {
     generate: bool,
 }
 
+/// Where keys are.
+struct KeyFiles {
+    node: Option<PathBuf>,
+    validator: Option<PathBuf>,
+    /// The history of the validator key, if it is not beside it.
+    history: Option<PathBuf>,
+}
+
 impl KeysArgs {
     /// Runs it.
     pub fn run(&self, output: Output) -> Result<Exit, Failure> {
-        let (node_file, validator_file, history_file) = self.files()?;
+        let KeyFiles { node: node_file, validator: validator_file, history: history_file } = self.files()?;
         let node = node_file.as_deref().map(|file| self.key(file, create_node_key)).transpose()?;
         let create = |file: &Path, key: &SecretKey| create_validator_key(file, history_file.as_deref(), key);
         let validator = validator_file.as_deref().map(|file| self.key(file, create)).transpose()?;
@@ -53,17 +61,17 @@ impl KeysArgs {
         Ok(Exit::Ok)
     }
 
-    /// The files of the node key, of the validator key and, if it is not beside that, of its history: flags, else
-    /// configuration.
-    fn files(&self) -> Result<(Option<PathBuf>, Option<PathBuf>, Option<PathBuf>), Failure> {
-        if self.config.is_none() && (self.node_key.is_some() || self.validator_key.is_some()) {
-            return Ok((self.node_key.clone(), self.validator_key.clone(), None));
+    /// Flags, else configuration.
+    fn files(&self) -> Result<KeyFiles, Failure> {
+        let (node, validator) = (self.node_key.clone(), self.validator_key.clone());
+        if self.config.is_none() && (node.is_some() || validator.is_some()) {
+            return Ok(KeyFiles { node, validator, history: None });
         }
         let config = parse(&NodeFlags::of_file(self.config.clone()).load()?)?;
-        let node = self.node_key.clone().unwrap_or(config.node_key_file);
-        Ok(match &self.validator_key {
-            Some(validator) => (Some(node), Some(validator.clone()), None),
-            None => (Some(node), config.validator_key_file, config.history_file),
+        let node = Some(node.unwrap_or(config.node_key_file));
+        Ok(match validator {
+            Some(validator) => KeyFiles { node, validator: Some(validator), history: None },
+            None => KeyFiles { node, validator: config.validator_key_file, history: config.history_file },
         })
     }
 

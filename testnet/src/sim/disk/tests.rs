@@ -87,7 +87,7 @@ fn a_disk_that_forgets_syncs_shows() {
 }
 
 #[test]
-fn a_backup_brings_back_an_old_ledger_and_leaves_the_journal() {
+fn a_backup_brings_back_what_is_asked_of_it_and_leaves_the_rest() {
     let disk = Disk::default();
     let files = disk.files();
     let put = |file: &File, byte: u8| {
@@ -97,9 +97,11 @@ fn a_backup_brings_back_an_old_ledger_and_leaves_the_journal() {
     [&files.journal, &files.blocks, &files.ledger].into_iter().for_each(|file| put(file, 1));
     let backup = disk.backup();
     [&files.journal, &files.blocks, &files.ledger].into_iter().for_each(|file| put(file, 2));
-    disk.restore(&backup, false);
+    disk.restore(&backup, &[FileName::Ledger]);
     let files = disk.files();
     assert_eq!((read(&files.journal), read(&files.blocks), read(&files.ledger)), (vec![2], vec![2], vec![1]));
-    disk.restore(&backup, true);
-    assert_eq!(read(&disk.files().blocks), [1]);
+    disk.restore(&backup, &[FileName::Blocks, FileName::Journal]);
+    assert_eq!((read(&disk.files().blocks), read(&disk.files().journal)), (vec![1], vec![1]));
+    disk.lose(&[FileName::Journal]);
+    assert_eq!((read(&disk.files().blocks), disk.files().journal.len().unwrap()), (vec![1], 0));
 }

@@ -10,6 +10,10 @@ use timecoin_protocol::engine::Time;
 
 /// How long a dead node stays down, in milliseconds, at most.
 const DOWN_MS_MAX: u64 = 3_000;
+/// How old an image is to which a validator is set back, in milliseconds, at most.
+const SET_BACK_MS_MAX: u64 = 1_500;
+/// How long a validator that is set back is down, in milliseconds, at most.
+const SET_BACK_DOWN_MS_MAX: u64 = 300;
 /// How long a cut lasts, in milliseconds, at most.
 const CUT_MS_MAX: u64 = 3_000;
 /// How long a disk is full or slow, in milliseconds, at most.
@@ -136,24 +140,28 @@ impl World {
             NodeFault::KillSending(effects) => self.nodes[index].dies_after = Some(effects),
             NodeFault::Backup(of) => {
                 let backup = Box::new(self.nodes[index].disk.backup());
-                let wait_ms = 200 + self.chance.below(self.scenario.faulty_ms / 2);
+                // Where votes are forgotten, the height and the epoch in which they were cast matter most.
+                let wait_ms = match of {
+                    SetBack::Ledger => 200 + self.chance.below(self.scenario.faulty_ms / 2),
+                    SetBack::Data | SetBack::Machine => 10 + self.chance.below(SET_BACK_MS_MAX),
+                };
                 self.after_ms(wait_ms, Happening::Strike(index, NodeFault::OldImage(backup, of)));
             }
             NodeFault::OldImage(backup, of) => {
                 self.checks.report.fault(of.fault());
-                self.crash(index, Loss::Nothing);
-                self.nodes[index].disk.restore(&backup, of.files());
-                if of != SetBack::Ledger {
+                if of == SetBack::Ledger {
+                    self.crash(index, Loss::Nothing);
+                } else {
                     self.set_back(index);
                 }
+                self.nodes[index].disk.restore(&backup, of.files());
             }
             NodeFault::HistoryLost(all) => {
                 self.checks.report.fault(Fault::HistoryLost);
-                self.crash(index, Loss::Nothing);
+                self.set_back(index);
                 let files = [FileName::Journal, FileName::Ledger, FileName::Blocks];
                 self.nodes[index].disk.lose(if all { &files } else { &files[..1] });
                 self.nodes[index].is_bare = true;
-                self.set_back(index);
             }
             NodeFault::Full => {
                 self.checks.report.fault(Fault::DiskFull);
@@ -172,6 +180,8 @@ impl World {
 
     /// From here on the node may remember less than it said; it still must not contradict it (D-15).
     fn set_back(&mut self, index: usize) {
+        let down_ms = 1 + self.chance.below(SET_BACK_DOWN_MS_MAX);
+        self.crash_for(index, Loss::Nothing, down_ms);
         self.nodes[index].is_set_back = true;
         self.checks.set_back(index);
     }
@@ -207,12 +217,16 @@ impl World {
 
     /// A node's process ends; it starts again later.
     pub(super) fn crash(&mut self, index: usize, loss: Loss) {
+        let down_ms = 100 + self.chance.below(DOWN_MS_MAX);
+        self.crash_for(index, loss, down_ms);
+    }
+
+    fn crash_for(&mut self, index: usize, loss: Loss, down_ms: u64) {
         self.nodes[index].kill();
         self.open.retain(|(node, _), _| *node != index);
         self.asked.retain(|(node, _), _| *node != index);
         let (chance, node) = (&mut self.chance, &self.nodes[index]);
         node.disk.recover(loss, |limit| chance.below(limit));
-        let down_ms = 100 + self.chance.below(DOWN_MS_MAX);
         self.after_ms(down_ms, Happening::Start(index));
     }
 

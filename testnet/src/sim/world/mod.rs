@@ -142,6 +142,7 @@ impl World {
         self.after_ms(WARM_UP_MS + self.scenario.faulty_ms, Happening::HealAll);
         for node in 0..self.nodes.len() {
             self.nodes[node].sync_us = self.scenario.disks.sync_us;
+            self.nodes[node].believes_all = self.scenario.disks.believes_all;
             if self.scenario.disks.forgets_syncs {
                 self.nodes[node].disk.forget_syncs();
             }

@@ -114,6 +114,9 @@ impl World {
             Effect::Reply(tag, reply) => self.reply(node, tag, reply),
             Effect::Event(event) if self.is_honest(node) => {
                 self.note_event(node, &event);
+                if self.nodes[node].is_silent && !self.nodes[node].is_set_back {
+                    return Err(format!("node {node} is silent although its history is whole: {event:?}"));
+                }
                 return self.checks.event(node, &event, self.now);
             }
             Effect::Penalty(peer, offence) if self.is_honest(node) => {
@@ -146,10 +149,9 @@ impl World {
             }
             Event::Voice(voice) => {
                 self.trace.note(self.now, node, || format!("n{node} {voice:?}"));
-                if *voice == Voice::Speaks && self.nodes[node].is_silent {
-                    self.checks.report.fault(Fault::Silence);
-                }
-                self.nodes[node].is_silent = matches!(voice, Voice::Silent(_));
+                let is_silent = matches!(voice, Voice::Silent(_));
+                let was_silent = std::mem::replace(&mut self.nodes[node].is_silent, is_silent);
+                self.checks.report.faults(Fault::Silence, u64::from(is_silent && !was_silent));
             }
             Event::Round { height, round } => {
                 let line = || format!("n{node} works on height {height}, round {round}");
