@@ -4,14 +4,15 @@
 
 mod cluster;
 
-use cluster::{Cluster, FORTUNE, validator_key, within};
+use cluster::{Cluster, FORTUNE, PATIENCE, validator_key, within};
 use libp2p::identity::Keypair;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use timecoin_node::network::{self, Command, NetworkConfig};
 use timecoin_protocol::address::Owner;
 use timecoin_protocol::amount::Amount;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Evidence, TwoBlockVotes};
+use timecoin_protocol::block::evidence::TwoBlockVotes;
+use timecoin_protocol::block::{BlockPhase, BlockVote, Evidence};
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::engine::{Cause, Voice};
 use timecoin_protocol::hash::{BlockHash, GenesisHash};
@@ -115,11 +116,9 @@ async fn tell(cluster: &Cluster, vote: &Vote) {
     let mut config = NetworkConfig::new(cluster.genesis.hash(), Keypair::generate_ed25519());
     config.bootstrap = cluster.node(0).addresses.clone();
     let (mut metrics, stop) = (Registry::default(), CancellationToken::new());
-    let network = network::start(config, &mut metrics, stop.clone()).await.unwrap();
-    within("the stranger to be a peer", async || {
-        matches!(network.events.recv().await.unwrap(), network::Event::PeerReady(_)).then_some(())
-    })
-    .await;
+    let mut network = network::start(config, &mut metrics, stop.clone()).await.unwrap();
+    let ready = async { while !matches!(network.events.recv().await.unwrap(), network::Event::PeerReady(_)) {} };
+    tokio::time::timeout(PATIENCE, ready).await.expect("the stranger becomes a peer");
     network.commands.send(Command::Publish(Topic::Votes, encode(vote))).await.unwrap();
     within("node 0 to hear it", async || {
         let view = &cluster.node(0).view;

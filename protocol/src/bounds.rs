@@ -61,7 +61,11 @@ pub const STATUS_EVIDENCE_BYTES_MAX: usize = 256 * 1024;
 pub const EPOCH_BLOCKS_MIN: u64 = 2;
 /// Most bytes of seals in one answer to a question for the status (N-6).
 pub const STATUS_SEALS_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Most bytes of vote batches in one such answer: the newest of one voter (N-6).
+/// Most proposals in one such answer (N-6).
+pub const STATUS_PROPOSALS_MAX: usize = 2;
+/// Most vote batches in one such answer, the newest of one voter (N-6).
+pub const STATUS_BATCHES_MAX: usize = 64;
+/// Most bytes of these.
 pub const STATUS_BATCHES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How much later than the last moment at which a key may have voted unseen a closing block must be dated, for the epoch
 /// after it to be one that had not begun then (D-15), in milliseconds. Validators prevote blocks up to 2,000 ms ahead of

@@ -166,7 +166,33 @@ fn a_history_newer_than_the_blocks_is_silent_to_the_end_of_its_last_epoch_d_16()
     said.extend(end_epoch_by_others(&mut node));
     assert_eq!(silence(&node).after_epoch, Epoch(1));
     said.extend(end_epoch_by_others(&mut node));
-    assert_eq!((signed(&said), node.engine.voice()), (0, Voice::Speaks));
+    said.extend(node.pass_ms(10));
+    assert_eq!(signed(&said), 0);
+    // The history may be an old one all the same: others are heard first (D-18).
+    assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
+    let state = node.engine.chain_state();
+    let status = StatusResponse { tip: state.height, epoch: state.epoch, ..empty_status() };
+    for id in &questions(&said)[..2] {
+        answer_question(&mut node, *id, status.clone());
+    }
+    assert_eq!(node.engine.voice(), Voice::Speaks);
+}
+
+/// An image of a machine that was silent then, put back when the silence was over and the key had signed again: the silence in
+/// the image ends once more, with an epoch that began before the image was put back. It once signed there at once.
+#[test]
+fn a_silence_that_was_in_the_image_ends_with_listening_d_18() {
+    short_epochs();
+    let mut node = Node::new(ME);
+    node.restart_with(missing());
+    let mut said = node.restart_with(listens());
+    assert_eq!(silence(&node).cause, Cause::Missing);
+    while matches!(node.engine.voice(), Voice::Silent(_)) {
+        said.extend(end_epoch_by_others(&mut node));
+    }
+    said.extend(node.pass_ms(3_000));
+    assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
+    assert_eq!(signed(&said), 0);
 }
 
 #[test]
@@ -313,7 +339,7 @@ fn a_start_signs_nothing_until_a_quorum_was_heard_d_18() {
     assert_eq!(again.len(), 1, "who did not answer is asked again");
     answer_question(&mut node, again[0], StatusResponse { epoch: Epoch(1), ..empty_status() });
     assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
-    let said = node.pass_ms(300);
+    let said = node.pass_ms(600);
     let again = questions(&said);
     let heard = answer_question(&mut node, again[0], empty_status());
     assert_eq!(node.engine.voice(), Voice::Speaks);
@@ -420,4 +446,64 @@ fn a_seal_is_made_once_others_were_heard_d_18_e_4() {
     said = answer_question(&mut node, asked[0], tip.clone());
     said.extend(answer_question(&mut node, asked[1], tip));
     assert_eq!(seals_of(&said).len(), 1);
+}
+
+/// While a validator listens, its part in the height is only what the journal gave back. A log that was compacted then, as at
+/// each clean stop, once had nothing of it: after the next start it could have voted in the round again, for another block.
+#[test]
+fn a_log_that_is_compacted_while_listening_keeps_the_part_in_the_height_d_13() {
+    short_epochs();
+    let mut node = Node::new(ME);
+    let mut said = node.pass_ms(1_100);
+    if node.proposer(0) != ME {
+        let proposal = node.proposal(0, &[], None);
+        said.extend(node.propose(proposal));
+    }
+    let block = block_votes_of(&said)[0].block;
+    said.extend(node.block_votes(0, BlockPhase::Prevote, block, &[1, 2, 3]));
+    let before = block_votes_of(&said);
+    assert_eq!(before.len(), 2, "it prevotes, locks the block, and precommits it");
+    for _ in 0..2 {
+        node.restart_with(listens());
+        node.compact();
+    }
+    let kept = |record: &Record| match record {
+        Record::BlockVote(vote, locks) => before.contains(vote) && locks.locked == block.map(|hash| (Round(0), hash)),
+        _ => false,
+    };
+    assert_eq!(node.disk.0.iter().filter(|record| kept(record)).count(), 2, "{:?}", node.disk.0);
+    let mut back = node.restart_with(listens());
+    for id in &questions(&back)[..2] {
+        back.extend(answer_question(&mut node, *id, empty_status()));
+    }
+    assert_eq!(node.engine.voice(), Voice::Speaks);
+    back.extend(node.block_votes(0, BlockPhase::Prevote, block, &[1, 2, 3]));
+    assert_eq!(block_votes_of(&back), [], "it has voted in this round");
+    assert!(node.status(0).votes.iter().any(|vote| before.contains(vote)));
+}
+
+/// A payment that was voted for in an epoch that ended, and again in the next one, has two records. On replay the second one was
+/// taken for one of nothing new, and the compacted log had neither the body nor the votes.
+#[test]
+fn votes_of_two_epochs_for_a_payment_outlive_compaction_d_13() {
+    short_epochs();
+    let mut node = Node::new(ME);
+    let payment = payment(1, "");
+    assert_eq!(voted(&prepare(&mut node, &payment), Phase::Prepare), [payment.txid()]);
+    let mut effects = end_epoch_by_others(&mut node);
+    let mut again = Vec::new();
+    for _ in 0..8 {
+        effects.extend(node.pass_ms(30));
+        effects = node.answer(&effects, |_| Opinion::Preferred);
+        again.extend(voted(&effects, Phase::Prepare));
+    }
+    assert_eq!(again, [payment.txid()]);
+    node.restart();
+    node.compact();
+    let own = |record: &&Record| match record {
+        Record::Transaction(body) => body.txid() == payment.txid(),
+        Record::Votes(batch) => batch.voter == keys()[ME].public() && batch.epoch == Epoch(1),
+        _ => false,
+    };
+    assert_eq!(node.disk.0.iter().filter(own).count(), 2, "{:?}", node.disk.0);
 }

@@ -180,7 +180,7 @@ fn double_spends_end_in_the_shortest_epochs_with_a_liar_and_slow_answers() {
             skew_ms: 50,
             drift_ppm: 50,
         },
-        disks: DiskFaults { sync_us: 1_000, forgets_syncs: false, crashes: 2, full: 1, slow: 0, tidy_blocks: 1 },
+        disks: DiskFaults { sync_us: 1_000, crashes: 2, full: 1, tidy_blocks: 1, ..Scenario::calm(20).disks },
         epoch_blocks: 2,
         payments: 32,
         double_spends: 6,

@@ -272,7 +272,8 @@ pub(super) fn prepare(
     head.genesis = Some(network);
     if head.identity != identity {
         head.identity = identity;
-        head.doubt = Some(head.doubt.unwrap_or(Cause::Copied));
+        // A history that is only newer than the blocks would end its silence by its own numbers: the weakest doubt.
+        head.doubt = Some(head.doubt.filter(|doubt| *doubt != Cause::NewerThanBlocks).unwrap_or(Cause::Copied));
     }
     if found.as_ref() != Some(&head) {
         write_head(database, &head)?;

@@ -7,7 +7,7 @@ use super::{StoreError, StoreFile, durable_write};
 use crate::wallet::{PrivateFileError, read_private};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use timecoin_protocol::codec::{Decode, Encode, decode, encode};
 use timecoin_protocol::engine::{Cause, Record, Silence};
 use timecoin_protocol::hash::GenesisHash;
@@ -97,7 +97,7 @@ pub fn show_history(at: &HistoryAt) -> Result<Option<HistorySummary>, StoreError
     let Some(mut head) = HistoryHead::read(&database)? else { return Ok(None) };
     check_key(Some(&head), at)?;
     if head.identity != FileIdentity::of(&at.path)? {
-        head.doubt = head.doubt.or(Some(Cause::Copied));
+        head.doubt = head.doubt.filter(|doubt| *doubt != Cause::NewerThanBlocks).or(Some(Cause::Copied));
     }
     Ok(Some(HistorySummary { silence: last_silence(&database)?, head }))
 }
@@ -119,33 +119,57 @@ pub(super) fn silence_of(log: &[LogItem]) -> Option<Silence> {
 }
 
 /// Writes a history into a new file that another machine can import, and retires this one for good, in this order: the
-/// file is on the disk, this history ends, the file gets its name. So no two go on from it.
+/// file is on the disk beside its place, with `.part` after its name, and can be read again; this history ends; the file
+/// gets its name. So no two go on from it, and if the last step fails, doing it again finishes it.
 ///
 /// # Errors
-/// There is no history, it is retired, copied or in use, `to` exists, or the system refused.
+/// There is no history, it is retired or in use, `to` exists, or the system refused.
 pub fn export_history(at: &HistoryAt, to: &Path) -> Result<HistoryHead, StoreError> {
     if to.exists() {
         return Err(StoreError::ExportExists { path: to.to_owned() });
     }
-    let Some(summary) = show_history(at)? else { return Err(StoreError::NoHistory { path: at.path.clone() }) };
-    if summary.head.is_retired {
-        return Err(StoreError::Retired { path: at.path.clone() });
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    if !at.path.exists() {
+        return Err(StoreError::NoHistory { path: at.path.clone() });
     }
     let database = history::open_file(&at.path)?;
-    let HistoryHead { key, genesis, voted, doubt, .. } = summary.head.clone();
+    let Some(mut head) = HistoryHead::read(&database)? else {
+        return Err(StoreError::NoHistory { path: at.path.clone() });
+    };
+    check_key(Some(&head), at)?;
+    if head.is_retired {
+        // An export that was interrupted after this history had ended.
+        return match read_portable(&part) {
+            Ok(portable) if (portable.key, portable.voted) == (head.key, head.voted) => name_export(&part, to, head),
+            _ => Err(StoreError::Retired { path: at.path.clone() }),
+        };
+    }
+    if head.identity != FileIdentity::of(&at.path)? {
+        head.doubt = head.doubt.filter(|doubt| *doubt != Cause::NewerThanBlocks).or(Some(Cause::Copied));
+    }
+    let HistoryHead { key, genesis, voted, doubt, .. } = head.clone();
     let (tip, rows) = read_rows(&database).map_err(|error| StoreFile::History.failed(error))?;
     let mut bytes = encode(&Portable { magic: MAGIC, key, genesis, voted, doubt, tip, rows });
     bytes.extend(checksum(&bytes));
     let written = tempfile::NamedTempFile::new_in(history::directory_of(to)).and_then(|mut file| {
         file.write_all(&bytes)?;
         file.as_file().sync_all()?;
-        Ok(file)
+        // One of an earlier attempt that did not get as far as to end this history is of no use.
+        file.persist(&part).map_err(|error| error.error)
     });
-    let written = written.map_err(|source| history::failed("write", to, source))?;
-    history::write_head(&database, &HistoryHead { is_retired: true, ..summary.head.clone() })?;
-    written.persist_noclobber(to).map_err(|error| history::failed("write", to, error.error))?;
+    written.map_err(|source| history::failed("write", &part, source))?;
+    history::sync_directory(&part)?;
+    read_portable(&part)?;
+    history::write_head(&database, &HistoryHead { is_retired: true, ..head.clone() })?;
+    name_export(&part, to, head)
+}
+
+fn name_export(part: &Path, to: &Path, head: HistoryHead) -> Result<HistoryHead, StoreError> {
+    std::fs::rename(part, to).map_err(|source| history::failed("give its name to", part, source))?;
     history::sync_directory(to)?;
-    Ok(summary.head)
+    Ok(head)
 }
 
 /// Takes up an exported history, and removes the file that it came in.

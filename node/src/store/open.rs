@@ -199,7 +199,7 @@ impl Files<'_> {
         let (tip, log) = read_journal(&self.journal).map_err(|error| file.failed(error))?;
         let Some(doubt) = mismatch(tip, written, checkpoint) else { return Ok((tip, log)) };
         if let Some(head) = head {
-            head.doubt = Some(head.doubt.unwrap_or(doubt));
+            head.doubt = Some(head.doubt.filter(|before| *before != Cause::NewerThanBlocks).unwrap_or(doubt));
         }
         let reset = journal::reset(&self.journal, written.last, silence_of(&log), head.as_ref());
         reset.map_err(|error| file.failed(error))?;

@@ -5,7 +5,8 @@ use crate::network::Protocol;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
 use timecoin_protocol::bounds::{
     EVIDENCE_BYTES_MAX, GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX,
-    RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, TRANSACTION_BYTES_MAX, VOTES_PER_BATCH_MAX,
+    RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, STATUS_BATCHES_MAX, STATUS_PROPOSALS_MAX, TRANSACTION_BYTES_MAX,
+    VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{decode, encoded_len};
 use timecoin_protocol::finality::{Seal, VoteBatch};
@@ -100,6 +101,8 @@ pub fn answer(protocol: Protocol, bytes: &[u8]) -> Result<Answered, Malformed> {
         }
         Protocol::Status => {
             let status: StatusResponse = decode(bytes, RESPONSE_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(status.proposals.len() <= STATUS_PROPOSALS_MAX && status.batches.len() <= STATUS_BATCHES_MAX)?;
+            ensure(status.batches.iter().all(|batch| batch.has_valid_size()))?;
             ensure(status.seals.iter().all(Seal::has_valid_form))?;
             ensure(status.evidence.iter().all(|evidence| evidence.check().is_ok()))?;
             Ok(Answered::Status(Box::new(status)))

@@ -10,8 +10,9 @@ use crate::ledger::Unavailable;
 use crate::mutation::{Mutation, is_broken};
 use crate::transaction::{OutPoint, Transaction};
 use crate::wire::Vote;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Least time between two batches of votes for each validator, in milliseconds: each batch costs
@@ -55,13 +56,24 @@ impl<L: Ledger> Engine<L> {
         true
     }
 
-    /// The journal must hold the body of what is voted for.
+    /// The journal must hold the body of what is voted for, and before it those of its parents that are in no block:
+    /// after a restart it enters the pool after them.
     pub(super) fn record_body(&mut self, txid: &Txid, cx: &mut Cx<'_>) {
-        if let Some(entry) = self.pool.get_mut(txid)
-            && !entry.recorded
-        {
-            entry.recorded = true;
-            cx.record(Record::Transaction(Arc::clone(&entry.transaction)));
+        let mut open = vec![*txid];
+        let mut family = BTreeMap::new();
+        while let Some(member) = open.pop() {
+            if let Some(entry) = self.pool.get(&member).filter(|entry| !entry.recorded)
+                && family.insert(entry.sequence, member).is_none()
+            {
+                open.extend(entry.parents.iter().copied());
+            }
+        }
+        // In the order in which they entered the pool, parents are before children.
+        for member in family.values() {
+            if let Some(entry) = self.pool.get_mut(member) {
+                entry.recorded = true;
+                cx.record(Record::Transaction(Arc::clone(&entry.transaction)));
+            }
         }
     }
 

@@ -100,7 +100,7 @@ impl History {
     }
 
     pub fn deadline(&self) -> Option<Time> {
-        self.listening.as_ref().map(Listening::deadline)
+        self.listening.as_ref().filter(|_| self.silence.is_none()).map(Listening::deadline)
     }
 
     pub fn restore_silence(&mut self, silence: Option<Silence>) {
@@ -162,9 +162,6 @@ impl<L: Ledger> Engine<L> {
             let voted = self.history.past.voted.unwrap_or_default();
             self.begin_silence(doubt, voted, cx);
         }
-        if self.history.silence.is_some() {
-            self.history.listening = None; // what it may sign then is of an epoch that it never voted in
-        }
         self.tell_voice(cx);
     }
 
@@ -189,7 +186,11 @@ impl<L: Ledger> Engine<L> {
             return;
         }
         self.history.silence = Some(silence);
-        self.history.listening = None;
+        if cause != Cause::NewerThanBlocks {
+            // It ends with an epoch that begins after this moment: in that one the key signed nothing. Of an older silence,
+            // and of one that rests on what the history says of itself, that is not known: these end with listening (D-18).
+            self.history.listening = None;
+        }
         self.rounds.agreement.follow();
         self.voting.clear_queues();
         cx.record(Record::Silence(Some(silence)));

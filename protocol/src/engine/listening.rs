@@ -4,15 +4,20 @@
 use super::api::{Destination, Effect, Event, Request, Time};
 use super::requests::Purpose;
 use super::{Cx, Engine, Ledger, PeerTag};
+use crate::block::{BlockPhase, BlockVote};
 use crate::keys::PublicKey;
 use crate::ledger::Unavailable;
-use crate::validator::Weight;
+use crate::validator::{ValidatorIndex, Weight};
 use crate::wire::{StatusRequest, StatusResponse};
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Pause between two rounds of questions, in milliseconds.
 const LISTEN_INTERVAL_MS: u64 = 250;
+/// After this long a question that nothing was heard of is asked again, in milliseconds: longer than any request takes (N-14).
+const LISTEN_PATIENCE_MS: u64 = 12_000;
+/// Pause after an answer that did not count, in milliseconds.
+const LISTEN_AGAIN_MS: u64 = 500;
 /// Most validators that are asked in one of them; the largest sets are heard within a few seconds.
 const LISTEN_ASKED_MAX: usize = 64;
 
@@ -20,8 +25,8 @@ const LISTEN_ASKED_MAX: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listening {
     answered: BTreeSet<PublicKey>,
-    /// Questions on the way.
-    asked: BTreeSet<PublicKey>,
+    /// Who is not asked before a moment: a question is on the way, or the last answer did not count.
+    not_before: BTreeMap<PublicKey, Time>,
     next_at: Time,
     /// Where in the set the next round of questions begins.
     next_asked: usize,
@@ -38,8 +43,9 @@ impl Listening {
         self.next_at = Time(0);
     }
 
+    /// A question failed: the validator may be asked again.
     pub fn unanswered(&mut self, validator: &PublicKey) {
-        self.asked.remove(validator);
+        self.not_before.remove(validator);
     }
 }
 
@@ -53,7 +59,9 @@ impl<L: Ledger> Engine<L> {
 
     /// Asks those who have not answered, or begins to take part once a quorum has.
     pub(super) fn run_listening(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        let Some(listening) = &self.history.listening else { return Ok(()) };
+        let Some(listening) = self.history.listening.as_ref().filter(|_| self.history.silence.is_none()) else {
+            return Ok(());
+        };
         if self.validators().is_quorum(self.heard_weight(listening)) {
             self.history.listening = None;
             cx.effect(Effect::Event(Event::Voice(self.voice())));
@@ -71,7 +79,8 @@ impl<L: Ledger> Engine<L> {
         let open: Vec<PublicKey> = members
             .iter()
             .map(|member| member.key)
-            .filter(|key| *key != own && !listening.answered.contains(key) && !listening.asked.contains(key))
+            .filter(|key| *key != own && !listening.answered.contains(key))
+            .filter(|key| listening.not_before.get(key).is_none_or(|moment| *moment <= cx.now))
             .collect();
         let first = listening.next_asked.checked_rem(open.len()).unwrap_or_default();
         let chosen: Vec<PublicKey> =
@@ -82,7 +91,8 @@ impl<L: Ledger> Engine<L> {
             cx.effect(Effect::Request(id, Destination::Validator(*key), Request::Status(request.clone())));
         }
         if let Some(listening) = &mut self.history.listening {
-            listening.asked.extend(chosen);
+            let again = cx.now.plus_ms(LISTEN_PATIENCE_MS);
+            listening.not_before.extend(chosen.into_iter().map(|key| (key, again)));
             listening.next_asked = first.saturating_add(LISTEN_ASKED_MAX);
             listening.next_at = cx.now.plus_ms(LISTEN_INTERVAL_MS);
         }
@@ -97,7 +107,8 @@ impl<L: Ledger> Engine<L> {
         cx: &mut Cx<'_>,
     ) -> Result<(), Unavailable> {
         // It speaks of the epoch in progress, and of no block that is not here: or it is asked again.
-        let counts = status.epoch == self.chain.state.epoch && status.tip <= self.chain.state.height;
+        let epoch = status.epoch;
+        let counts = epoch == self.chain.state.epoch && status.tip <= self.chain.state.height;
         self.behind(status.tip, peer, cx);
         for batch in status.batches {
             self.on_vote_batch(Some(peer), batch, cx)?;
@@ -112,9 +123,11 @@ impl<L: Ledger> Engine<L> {
             self.on_block_vote(Some(peer), vote, cx)?;
         }
         if let Some(listening) = &mut self.history.listening {
-            listening.unanswered(validator);
-            if counts {
+            // What came may have ended the epoch that it was about.
+            if counts && epoch == self.chain.state.epoch {
                 listening.answered.insert(*validator);
+            } else {
+                listening.not_before.insert(*validator, cx.now.plus_ms(LISTEN_AGAIN_MS));
             }
         }
         Ok(())
@@ -125,7 +138,9 @@ impl<L: Ledger> Engine<L> {
         let index = self.validators().index_of(voter);
         let seals = index.map(|index| self.own_seals_of(index)).unwrap_or_default();
         let batches = index.map(|index| self.voting.newest_of(index)).unwrap_or_default();
-        let (proposals, votes) = self.rounds.held_of(voter);
+        let (proposals, mut votes) = self.rounds.held_of(voter);
+        let proven = index.into_iter().flat_map(|index| self.proven_prevotes(index));
+        votes.extend(proven.filter(|vote| !self.rounds.has_vote(vote)).collect::<Vec<_>>());
         StatusResponse {
             tip: self.chain.state.height,
             hash: self.chain.state.hash,
@@ -136,5 +151,23 @@ impl<L: Ledger> Engine<L> {
             evidence: Vec::new(),
             batches,
         }
+    }
+
+    /// Prevotes of a validator that are here only as a part of proofs.
+    fn proven_prevotes(&self, of: ValidatorIndex) -> impl Iterator<Item = BlockVote> {
+        let (height, epoch) = (self.rounds.height(), self.chain.state.epoch);
+        let voter = self.validators().at(of).map(|member| member.key);
+        self.rounds.proofs.iter().flat_map(move |((round, block), proof)| {
+            let entry = proof.iter().find(|entry| entry.validator == of).zip(voter);
+            entry.map(|(entry, voter)| BlockVote {
+                epoch,
+                height,
+                round: *round,
+                phase: BlockPhase::Prevote,
+                block: Some(*block),
+                voter,
+                signature: entry.signature,
+            })
+        })
     }
 }

@@ -102,11 +102,12 @@ impl<L: Ledger> Engine<L> {
     ) -> Result<(), Unavailable> {
         let txid = transaction.txid();
         let admitted = self.admit(Verified::by_own_hand(transaction.as_ref().clone()), false, cx)?;
-        if admitted.is_err() {
+        // It is known already if it was voted for in an epoch that ended and again in the next one.
+        if let Some(entry) = self.pool.get_mut(&txid) {
+            entry.recorded = true;
+        } else if admitted.is_err() {
             // In a block already, or needed only by a proposal.
             self.rounds.keep_body(txid, Arc::clone(transaction));
-        } else if let Some(entry) = self.pool.get_mut(&txid) {
-            entry.recorded = true;
         }
         Ok(())
     }
@@ -191,10 +192,23 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
+    /// Whoever listens does not poll: what came meanwhile is polled about now.
+    fn poll_what_waits(&mut self, now: Time) {
+        let waits = |entry: &super::pool::Entry| {
+            matches!(entry.stage, Stage::Polling | Stage::GivenUp) && entry.poll.in_flight == 0
+        };
+        let waiting: Vec<Txid> =
+            self.pool.in_order().filter(|(_, entry)| waits(entry)).map(|(txid, _)| *txid).collect();
+        for txid in waiting {
+            self.sampling.schedule(txid, now);
+        }
+    }
+
     /// Others were heard (D-18): from here on this validator signs. The agreement begins anew with all that came
     /// meanwhile, and with what the journal gave back.
     pub(super) fn take_part(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
         self.queue_commits_due(cx);
+        self.poll_what_waits(cx.now);
         if self.rounds.decided.is_some() {
             return Ok(()); // nothing is left to say at this height
         }
@@ -288,14 +302,16 @@ impl<L: Ledger> Engine<L> {
         if !locks.is_empty() {
             records.push(Record::Locked { epoch, locks });
         }
-        let recorded = self.pool.in_order().filter(|(_, entry)| entry.recorded);
-        let mut txids = Vec::new();
+        // What was voted for is never left out (D-13), whatever became of its body; a seal must list it, too (E-4).
+        let said = self.own_index().map(|own| self.voting.said_by(own)).unwrap_or_default();
+        let recorded = self.pool.in_order().filter(|(txid, entry)| entry.recorded || said.contains(txid));
+        let mut txids = said.clone();
         for (txid, entry) in recorded {
-            txids.push(*txid);
+            txids.insert(*txid);
             records.push(Record::Transaction(Arc::clone(&entry.transaction)));
         }
-        // What was voted Commit for must be in the seal (E-4), whatever became of its body.
-        txids.extend(self.voting.own_commits().iter().filter(|txid| !self.pool.contains(txid)));
+        txids.extend(self.voting.own_commits());
+        let txids: Vec<Txid> = txids.into_iter().collect();
         records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
         records.extend(self.sealing.own().cloned().map(Record::Sealed));
         records.extend(self.evidence.held().cloned().map(Record::Evidence));
@@ -307,15 +323,23 @@ impl<L: Ledger> Engine<L> {
     fn live_round_records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         let Some(public) = self.identity.public else { return records };
-        let own_votes = self.rounds.all_votes().filter(|vote| vote.voter == public);
-        let votes: Vec<Record> =
-            own_votes.map(|vote| Record::BlockVote(*vote, self.rounds.agreement.locks())).collect();
-        if votes.is_empty() && self.rounds.candidates.values().all(|c| c.proposal.proposer != public) {
+        // While the validator listens (D-18) its own part is what the journal gave back, and the agreement only follows.
+        let restored = &self.rounds.restored;
+        let waits = !restored.votes.is_empty() || !restored.proposals.is_empty();
+        let locks = if waits { restored.locks } else { self.rounds.agreement.locks() };
+        let own_votes = self.rounds.all_votes().filter(|vote| vote.voter == public && !restored.votes.contains(vote));
+        let votes: Vec<Record> = own_votes.chain(&restored.votes).map(|vote| Record::BlockVote(*vote, locks)).collect();
+        let proposals: Vec<_> = restored
+            .proposals
+            .iter()
+            .chain(self.rounds.candidates.values().map(|candidate| &candidate.proposal))
+            .collect();
+        if votes.is_empty() && proposals.iter().all(|proposal| proposal.proposer != public) {
             return records;
         }
         let mut seen = BTreeSet::new();
-        for candidate in self.rounds.candidates.values() {
-            for txid in &candidate.proposal.block.txids {
+        for proposal in proposals {
+            for txid in &proposal.block.txids {
                 if !self.pool.contains(txid)
                     && seen.insert(*txid)
                     && let Some(body) = self.rounds.body(txid)
@@ -323,16 +347,16 @@ impl<L: Ledger> Engine<L> {
                     records.push(Record::Transaction(body));
                 }
             }
-            records.push(Record::Proposal(Arc::clone(&candidate.proposal)));
+            records.push(Record::Proposal(Arc::clone(proposal)));
         }
         let height = self.rounds.height();
-        let valid = self.rounds.agreement.locks().valid;
+        let valid = locks.valid;
         let proofs = self.rounds.proofs.keys().chain(valid.iter());
         records.extend(
             proofs.map(|(round, block)| Record::Prevotes(height, *round, *block, self.rounds.proof_of(*round, *block))),
         );
         records.extend(votes);
-        records.push(Record::Round(self.rounds.height(), self.rounds.round()));
+        records.push(Record::Round(self.rounds.height(), self.rounds.round().max(restored.round)));
         records
     }
 }

@@ -6,7 +6,7 @@ use super::api::{Effect, Event, Time};
 use super::{ByTxid, Cx, Engine, Ledger, Record};
 use crate::bft::{Action, Agreement, Event as RoundEvent, Step};
 use crate::block::{Block, BlockPhase, BlockVote, CommitSignature, Proposal};
-use crate::bounds::{ROUNDS_AHEAD_MAX, VALIDATORS_MAX};
+use crate::bounds::{ROUNDS_AHEAD_MAX, STATUS_PROPOSALS_MAX, VALIDATORS_MAX};
 use crate::hash::{BlockHash, Txid};
 use crate::keys::PublicKey;
 use crate::ledger::{BlockDelta, ChainState, Unavailable};
@@ -215,7 +215,7 @@ impl Rounds {
         let held = self.candidates.values().rev().map(|candidate| candidate.proposal.as_ref());
         let proposals = held.chain(self.ahead.proposals.values()).filter(|proposal| proposal.proposer == *voter);
         let votes = self.votes.values().chain(self.ahead.votes.values()).filter(|vote| vote.voter == *voter);
-        (proposals.take(2).cloned().collect(), votes.copied().collect())
+        (proposals.take(STATUS_PROPOSALS_MAX).cloned().collect(), votes.copied().collect())
     }
 
     /// Timeouts of an agreement that is no more.
@@ -225,7 +225,7 @@ impl Rounds {
 
     pub fn held(&self, round: Round) -> (Vec<Proposal>, Vec<BlockVote>) {
         let proposals = self.candidates.range(round..).map(|(_, candidate)| candidate.proposal.as_ref().clone());
-        (proposals.take(2).collect(), self.votes.values().copied().collect())
+        (proposals.take(STATUS_PROPOSALS_MAX).collect(), self.votes.values().copied().collect())
     }
 }
 

@@ -4,7 +4,7 @@
 use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
 use super::pool::{Recent, Stage};
 use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
-use crate::bounds::STATUS_BATCHES_BYTES_MAX;
+use crate::bounds::{STATUS_BATCHES_BYTES_MAX, STATUS_BATCHES_MAX};
 use crate::codec::encoded_len;
 use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
@@ -28,8 +28,6 @@ const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
 const DEFERRED_VOTES_MAX: usize = 65_536;
 /// Losers of conflicts that are remembered, to say so when asked.
 const LOSERS_MAX: usize = 16_384;
-/// Newest batches of one voter that are shown to it when it starts again (N-6).
-const NEWEST_BATCHES_MAX: usize = 64;
 /// Most vote batches of the next epoch that are kept until it begins; further ones are asked for later (F-6).
 const AHEAD_BATCHES_MAX: usize = 1_024;
 /// Most votes in these.
@@ -119,7 +117,11 @@ impl Voting {
     fn note_newest(&mut self, voter: ValidatorIndex, batch: &Arc<VoteBatch>) {
         let newest = self.newest.entry(voter).or_default();
         newest.push_back(Arc::downgrade(batch));
-        if newest.len() > NEWEST_BATCHES_MAX {
+        if newest.len() > STATUS_BATCHES_MAX {
+            // Those whose transactions are all in blocks first: what is open shows what the voter must not contradict.
+            newest.retain(|batch| batch.strong_count() > 0);
+        }
+        if newest.len() > STATUS_BATCHES_MAX {
             newest.pop_front();
         }
     }
@@ -133,6 +135,12 @@ impl Voting {
             Some(batch)
         });
         fitting.collect()
+    }
+
+    /// What a validator voted for, in either phase, as far as votes for it are kept.
+    pub fn said_by(&self, voter: ValidatorIndex) -> BTreeSet<Txid> {
+        let said = |tally: &Tally| [Phase::Prepare, Phase::Commit].iter().any(|phase| tally.has_voted(*phase, voter));
+        self.tallies.iter().filter(|(_, tally)| said(tally)).map(|(txid, _)| *txid).collect()
     }
 
     pub fn tally(&self, txid: &Txid) -> Option<&Tally> {
