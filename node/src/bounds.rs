@@ -15,8 +15,11 @@ pub const NEWS_MAX: usize = 16_384;
 /// Finished transactions (committed or rejected) whose outcome is kept in memory for RPC; the
 /// oldest is forgotten first. Committed ones stay in the database.
 pub const OUTCOMES_MAX: usize = 200_000;
-/// Peers that may be connected at once, incoming and outgoing.
-pub const PEERS_MAX: u32 = 256;
+/// Peers that may be connected at once, incoming and outgoing, besides nodes of validators. When there are
+/// more: the node parts with one (N-19).
+pub const PEERS_MAX: usize = 256;
+/// Nodes of validators, of this epoch and the next one, that may be connected besides.
+pub const VALIDATOR_PEERS_MAX: usize = 2 * timecoin_protocol::bounds::VALIDATORS_MAX;
 /// Connections with one peer.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
 /// Gossiped messages that wait for a verdict; the oldest is ignored when there are more.
@@ -58,9 +61,10 @@ pub const NETWORK_NOTICES_MAX: usize = 65_536;
 /// Commands, and likewise swarm events, that are handled before the other kind has its turn.
 pub const NETWORK_BURST_MAX: usize = 64;
 /// Connections that may be established at once, in both directions. When reached: new ones are refused.
-pub const CONNECTIONS_MAX: u32 = 2 * PEERS_MAX;
+/// Two for each peer that may be there.
+pub const CONNECTIONS_MAX: u32 = 2 * (PEERS_MAX + VALIDATOR_PEERS_MAX) as u32;
 /// Of these, incoming ones: the rest is kept for peers that this node chose itself.
-pub const CONNECTIONS_INCOMING_MAX: u32 = PEERS_MAX + PEERS_MAX / 2;
+pub const CONNECTIONS_INCOMING_MAX: u32 = CONNECTIONS_MAX / 4 * 3;
 /// Connections that may be in the making, in each direction. When reached: new ones are refused.
 pub const CONNECTIONS_PENDING_MAX: u32 = 128;
 /// Streams of one protocol on one connection: requests on the way in both directions, with some
@@ -80,7 +84,7 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 pub const AGENT_CHARS_MAX: usize = 64;
 /// Peers whose addresses are kept for dialling again, beside the bootstrap peers. When full: the
 /// one that failed most is forgotten.
-pub const KNOWN_PEERS_MAX: usize = 1_024;
+pub const KNOWN_PEERS_MAX: usize = 4_096;
 /// Below this number of connected peers, all known ones are dialled again and again.
 pub const PEERS_WANTED: usize = 8;
 /// First pause before a lost or unreachable peer is dialled again, in milliseconds; doubled each time.
@@ -106,6 +110,7 @@ pub const PENALIZED_PEERS_MAX: usize = 4_096;
 pub const BANNED_PEERS_MAX: usize = 4_096;
 
 const _: () = assert!(CONNECTIONS_INCOMING_MAX < CONNECTIONS_MAX, "some connections are kept for our own choice");
+const _: () = assert!(KNOWN_PEERS_MAX > PEERS_MAX + VALIDATOR_PEERS_MAX, "who is connected is known");
 const _: () = assert!(
     NETWORK_EVENT_BYTES_MAX > 2 * timecoin_protocol::bounds::RESPONSE_BYTES_MAX,
     "the largest event fits the queue"
@@ -152,7 +157,7 @@ pub const CALLS_MAX: usize = 1_024;
 /// Admissions that local callers wait for; the oldest is told "busy" when there are more.
 pub const CALLS_WAITING_MAX: usize = 8_192;
 /// Peers that the engine has a number for; the number given first is forgotten first.
-pub const PEER_TAGS_MAX: usize = 4 * PEERS_MAX as usize;
+pub const PEER_TAGS_MAX: usize = 2 * (PEERS_MAX + VALIDATOR_PEERS_MAX);
 /// Announced nodes of keys that are not validators now (they may be once this node has caught
 /// up); further ones are ignored.
 pub const ANNOUNCED_STRANGERS_MAX: usize = 256;

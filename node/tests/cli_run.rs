@@ -98,3 +98,22 @@ fn a_node_ends_with_whoever_holds_the_other_end_of_its_standard_input() {
     assert!(answers(&alone), "without the flag, an input at its end means nothing");
     assert_eq!(alone.signal_and_wait("-TERM").0, 0);
 }
+
+/// N-19. Each connection is an open file, and 1,024 of them, the usual limit, are fewer than a node among many validators needs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_may_open_as_many_files_as_the_system_allows() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("devnet");
+    let init = ["init", "--validators", "1", "--output", text(&output)];
+    assert_eq!(run(command(env!("CARGO_BIN_EXE_timed")).args(init)).code, 0);
+    let node = timed(&output.join("node-1"));
+    let mut shell = command("sh");
+    shell.args(["-c", r#"ulimit -S -n 256 && exec "$0" "$@""#]).arg(node.get_program()).args(node.get_args());
+    let running = Running::run(&mut shell);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.process.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let [.., soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+    assert_eq!(soft, hard);
+    assert_ne!(hard, "256", "the limit of this machine is too low to show anything");
+}

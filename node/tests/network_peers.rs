@@ -8,8 +8,9 @@ use libp2p::identity::Keypair;
 use network_cluster::{Node, QUIC, TCP, config, join, join_only, pair, until};
 use prometheus_client::encoding::text::encode;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use timecoin_node::network::{Command, Event, NetworkError, OutboundId, Protocol};
+use timecoin_node::network::{Command, Event, NetworkConfig, NetworkError, OutboundId, Protocol};
 use timecoin_protocol::engine::Offence;
 use timecoin_protocol::hash::GenesisHash;
 
@@ -203,4 +204,35 @@ async fn a_node_that_takes_no_part_has_no_peer_and_finds_all_of_them_when_it_doe
     node.expect_ready(&hub.network).await;
     hub.expect_ready(&node.network).await;
     stranger.expect_ready(&node.network).await;
+}
+
+/// N-19. Once the nodes of validators counted like all others, and one of more than 256 could not be connected with all who
+/// vote: it asked only some of those it drew for a poll, and in a set of 400 it waited for ever for a quorum to tell what it had
+/// signed (D-18).
+#[tokio::test]
+async fn nodes_of_validators_take_nobodys_place_and_lose_theirs_to_nobody_n_19() {
+    let mut settings = config(TCP);
+    settings.peers_max = 1;
+    let (validators, keys) = (settings.validators.clone(), [(); 2].map(|()| Keypair::generate_ed25519()));
+    validators.store(Arc::new(keys.iter().map(|key| key.public().to_peer_id()).collect()));
+    let mut hub = Node::start(settings).await;
+    let mut nodes = Vec::new();
+    for key in keys {
+        let settings = NetworkConfig { keypair: key, bootstrap: vec![hub.address()], discovery: false, ..config(TCP) };
+        let node = Node::start(settings).await;
+        hub.expect_ready(&node.network).await;
+        nodes.push(node);
+    }
+    let first = join_only(TCP, &[&hub]).await;
+    hub.expect_ready(&first.network).await;
+    let mut second = join_only(TCP, &[&hub]).await;
+    // There is room for one that is no validator: the latest has to go.
+    second.expect_gone(&hub.network).await;
+    let peers = hub.network.peers.clone();
+    until("three peers", || peers.load().len() == 3).await;
+    assert!(!hub.has_seen(|event| matches!(event, Event::PeerGone(who) if *who == first.network.peer_id)));
+    // Who is a validator no more counts like others.
+    validators.store(Arc::default());
+    until("one peer", || peers.load().len() == 1).await;
+    drop(nodes);
 }

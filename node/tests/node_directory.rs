@@ -107,3 +107,16 @@ fn any_peer_is_another_one_each_time() {
     all.sort();
     assert_eq!(round, all);
 }
+
+#[test]
+fn n_19_the_network_is_told_which_peers_are_nodes_of_validators_and_of_nobody_else() {
+    let (directory, fixture) = directory();
+    let (member, stranger) = (PeerId::random(), PeerId::random());
+    let nodes = directory.nodes();
+    for (key, peer) in [(validator(0), member), (SecretKey::from_seed(&[99; 32]), stranger)] {
+        directory.accept(&announcement(&key, peer, NOW_MS, &fixture), NOW_MS);
+    }
+    assert!(nodes.load().is_empty());
+    directory.renew_nodes();
+    assert_eq!(nodes.load().iter().copied().collect::<Vec<_>>(), [member]);
+}

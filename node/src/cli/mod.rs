@@ -10,6 +10,7 @@ mod completions;
 mod dev;
 mod devnet;
 mod failure;
+mod open_files;
 mod output;
 mod terminal;
 mod time_cli;

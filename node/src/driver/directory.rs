@@ -3,8 +3,9 @@
 
 use crate::bounds::{ANNOUNCED_STRANGERS_MAX, ANNOUNCEMENT_AHEAD_MS_MAX, ANNOUNCEMENT_DISTANCE_MS_MIN};
 use crate::view::{MasternodeEntry, View};
+use arc_swap::ArcSwap;
 use libp2p::{Multiaddr, PeerId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use timecoin_protocol::engine::Verdict;
 use timecoin_protocol::keys::PublicKey;
@@ -23,19 +24,37 @@ struct Ready {
 pub struct Directory {
     view: Arc<View>,
     ready: Mutex<Ready>,
+    /// Nodes of present validators, as of the last renewal.
+    nodes: Arc<ArcSwap<HashSet<PeerId>>>,
 }
 
 impl Directory {
     /// An empty directory over `view`.
     #[must_use]
     pub fn new(view: Arc<View>) -> Self {
-        Self { view, ready: Mutex::default() }
+        Self { view, ready: Mutex::default(), nodes: Arc::default() }
     }
 
     /// What readers see of this node.
     #[must_use]
     pub const fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// Nodes of validators of this epoch and the next one, for the network (N-19).
+    #[must_use]
+    pub fn nodes(&self) -> Arc<ArcSwap<HashSet<PeerId>>> {
+        Arc::clone(&self.nodes)
+    }
+
+    /// Brings [`Self::nodes`] up to date.
+    pub fn renew_nodes(&self) {
+        let state = self.view.state.load();
+        let members = self.view.masternodes.iter().filter(|entry| state.is_validator(entry.key()));
+        let nodes = members.map(|entry| entry.peer).collect();
+        if **self.nodes.load() != nodes {
+            self.nodes.store(Arc::new(nodes));
+        }
     }
 
     fn ready(&self) -> MutexGuard<'_, Ready> {

@@ -148,6 +148,7 @@ impl Presence {
         if now >= self.refresh_at {
             self.refresh_at = now.plus_ms(REFRESH_MS);
             self.view.peers.store(self.connected.load_full());
+            self.directory.renew_nodes();
             self.save().await;
         }
     }

@@ -1,8 +1,11 @@
 //! What the network is started with, and why it did not start.
 
-use crate::bounds::BAN_MS;
-use libp2p::Multiaddr;
+use crate::bounds::{BAN_MS, PEERS_MAX};
+use arc_swap::ArcSwap;
 use libp2p::identity::Keypair;
+use libp2p::{Multiaddr, PeerId};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use timecoin_protocol::hash::GenesisHash;
 use tokio::sync::watch;
@@ -28,6 +31,10 @@ pub struct NetworkConfig {
     pub discovery: bool,
     /// How long a peer stays blocked for its penalties.
     pub ban: Duration,
+    /// How many peers may be connected besides nodes of validators (N-19).
+    pub peers_max: usize,
+    /// Nodes of validators, which whoever starts the network keeps up to date: they take nobody's place (N-19).
+    pub validators: Arc<ArcSwap<HashSet<PeerId>>>,
     /// Whether this node takes part in the network. While it does not, it has no connection, makes
     /// none and takes none; it goes on listening, so that it keeps its ports.
     pub active: watch::Receiver<bool>,
@@ -46,6 +53,8 @@ impl NetworkConfig {
             agent: concat!("timed/", env!("CARGO_PKG_VERSION")).to_owned(),
             discovery: true,
             ban: Duration::from_millis(BAN_MS),
+            peers_max: PEERS_MAX,
+            validators: Arc::default(),
             // Nobody holds the other end, so that it stays as it is.
             active: watch::channel(true).1,
         }

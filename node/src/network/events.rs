@@ -153,8 +153,9 @@ impl Task {
         if let Some(Target::Address(address)) = self.crowd.dials.remove(&connection) {
             self.crowd.discovery.resolved(&address, peer);
         }
-        self.crowd.peers.connected(peer, endpoint, Instant::now());
-        self.prune();
+        let now = Instant::now();
+        self.crowd.peers.connected(peer, endpoint, now);
+        self.prune(now);
     }
 
     fn on_gone(&mut self, peer: PeerId) {

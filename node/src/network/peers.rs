@@ -37,6 +37,11 @@ impl Peers {
         self.0.len()
     }
 
+    /// How many there are of a kind.
+    pub(super) fn count(&self, of: impl Fn(&PeerId) -> bool) -> usize {
+        self.0.keys().filter(|peer| of(peer)).count()
+    }
+
     /// Whether a peer is connected.
     pub(super) fn contains(&self, peer: &PeerId) -> bool {
         self.0.contains_key(peer)

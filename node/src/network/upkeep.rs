@@ -8,12 +8,11 @@ use super::peers::Peers;
 use super::penalties::Penalties;
 use super::task::Task;
 use super::{Event, PeerInfo};
-use crate::bounds::PEERS_MAX;
 use arc_swap::ArcSwap;
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::{Multiaddr, PeerId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use timecoin_protocol::engine::Offence;
@@ -35,6 +34,10 @@ pub(super) struct Crowd {
     pub(super) snapshot: Arc<ArcSwap<Vec<PeerInfo>>>,
     /// Whether this node takes part in the network.
     pub(super) active: bool,
+    /// How many peers may be connected besides nodes of validators (N-19).
+    peers_max: usize,
+    /// Nodes of validators.
+    validators: Arc<ArcSwap<HashSet<PeerId>>>,
 }
 
 impl Crowd {
@@ -48,7 +51,19 @@ impl Crowd {
             search: config.discovery,
             snapshot: Arc::default(),
             active: *config.active.borrow(),
+            peers_max: config.peers_max,
+            validators: Arc::clone(&config.validators),
         }
+    }
+
+    /// Whom to part with, if there are too many besides nodes of validators (N-19).
+    fn surplus(&self, now: Instant) -> Option<PeerId> {
+        let validators = self.validators.load();
+        if self.peers.count(|peer| !validators.contains(peer)) <= self.peers_max {
+            return None;
+        }
+        let kept = |peer: &PeerId| self.discovery.is_bootstrap(peer) || validators.contains(peer);
+        self.peers.dispensable(kept, |peer| self.penalties.of(peer, now))
     }
 }
 
@@ -111,6 +126,8 @@ impl Task {
             self.notify(Event::PeerReady(peer));
         }
         self.inbound.forget_closed();
+        // Whoever is a validator no more takes the place of another peer.
+        self.prune(now);
         let Crowd { peers, discovery, .. } = &mut self.crowd;
         discovery.reschedule(peers.len(), now, |peer| peers.contains(peer));
         self.refresh_scores(now);
@@ -138,14 +155,8 @@ impl Task {
     }
 
     /// Parts with a peer when too many are connected (N-19).
-    pub(super) fn prune(&mut self) {
-        let crowd = &self.crowd;
-        if crowd.peers.len() <= usize::try_from(PEERS_MAX).unwrap_or(usize::MAX) {
-            return;
-        }
-        let now = Instant::now();
-        let kept = |peer: &PeerId| crowd.discovery.is_bootstrap(peer);
-        if let Some(peer) = crowd.peers.dispensable(kept, |peer| crowd.penalties.of(peer, now)) {
+    pub(super) fn prune(&mut self, now: Instant) {
+        if let Some(peer) = self.crowd.surplus(now) {
             self.crowd.discovery.forget(&peer);
             self.disconnect(peer);
         }

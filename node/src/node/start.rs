@@ -118,6 +118,7 @@ impl Core {
             listen: self.options.listen.clone(),
             bootstrap: self.options.bootstrap.clone(),
             external: self.options.external.clone(),
+            validators: self.directory.nodes(),
             active: self.view.network_active.subscribe(),
             ..NetworkConfig::new(self.view.genesis_hash, self.options.node_key.clone())
         }

@@ -86,6 +86,7 @@ impl DevArgs {
     /// Runs it.
     pub async fn run(&self, output: Output) -> Result<Exit, Failure> {
         start_logging(&LogConfig::new(&self.log_level, output.json).map_err(Misuse::LogLevel)?)?;
+        super::open_files::allow_many();
         let mut signals = stop_signal()?;
         let home = self.home()?;
         let devnet = self.devnet(home.path())?;

@@ -35,6 +35,7 @@ pub struct RunArgs {
 pub async fn run(args: &RunArgs, output: Output) -> Result<Exit, Failure> {
     let config = parse(&args.node.load()?)?;
     super::logging::start(&config.log)?;
+    crate::cli::open_files::allow_many();
     // Installed before the start, so that a signal during the start is not lost.
     let mut signals = StopSignal::install()?;
     if args.stop_with_stdin {

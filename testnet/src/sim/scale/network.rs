@@ -26,8 +26,6 @@ const OFFERED_HEARTBEATS: usize = 4;
 const OFFER_PEERS: usize = 6;
 /// Most ids in one offer.
 const OFFER_IDS_MAX: u64 = 5_000;
-/// Most peers of a node (N-19).
-const PEERS_MAX: usize = 256;
 /// After this long a query, or another request, without an answer has failed (N-14).
 const QUERY_TIMEOUT_MS: u64 = 2_000;
 const REQUEST_TIMEOUT_MS: u64 = 10_000;
@@ -223,7 +221,7 @@ impl Network {
                 continue;
             }
             let offers = |node: usize| {
-                let outside = (nodes - 1).min(PEERS_MAX).saturating_sub(mesh.degree(node));
+                let outside = (nodes - 1).saturating_sub(mesh.degree(node));
                 OFFER_PEERS.min(outside) as u64
             };
             let offers = (0..nodes).filter(|node| !self.silent[*node]).map(offers).sum();
