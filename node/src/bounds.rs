@@ -124,6 +124,9 @@ pub const REPAIRS_PER_SECOND_MAX: u32 = 500;
 pub const BLOCK_REQUESTS_PER_SECOND_MAX: u32 = 200;
 /// Status requests that a peer may send in a second; twice as many at once. Then: refused.
 pub const STATUS_REQUESTS_PER_SECOND_MAX: u32 = 100;
+/// Of these, requests for what is held of a validator's signatures; twice as many at once. Then: refused. The answer may have
+/// 4 MiB of votes and as much of seals; a validator that starts asks each other one twice in a second at most (D-18).
+pub const VOTER_REQUESTS_PER_SECOND_MAX: u32 = 4;
 
 // ---- verifiers and driver -----------------------------------------------------------------
 

@@ -8,6 +8,8 @@ use libp2p::PeerId;
 use node_support::{Fixture, fixture};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use timecoin_node::bounds::VOTER_REQUESTS_PER_SECOND_MAX;
+use timecoin_node::driver::Listeners;
 use timecoin_node::driver::blocks::BlockServer;
 use timecoin_node::driver::directory::Directory;
 use timecoin_node::driver::intake::Intake;
@@ -15,12 +17,14 @@ use timecoin_node::driver::tags::{PeerTags, Waiting, outbound};
 use timecoin_node::network::{Command, Event, GossipId, InboundId, Protocol, RequestFailure};
 use timecoin_node::verify::lanes::{Lanes, Limits, Portion, Taken};
 use timecoin_node::verify::{Checked, Job};
+use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::bounds::QUERY_TXIDS_MAX;
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{Ask, Input, Offence, RequestId, Response, Verdict};
 use timecoin_protocol::hash::Txid;
-use timecoin_protocol::validator::{Epoch, Height};
-use timecoin_protocol::wire::{Answer, BlocksRequest, BlocksResponse, Opinion, Query, Topic};
+use timecoin_protocol::keys::PublicKey;
+use timecoin_protocol::validator::{Epoch, Height, Round};
+use timecoin_protocol::wire::{Answer, BlocksRequest, BlocksResponse, Opinion, Query, StatusRequest, Topic};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -52,6 +56,7 @@ fn desk(items: usize) -> Desk {
         peers: Arc::new(PeerTags::default()),
         directory: Arc::new(Directory::new(Arc::clone(&view))),
         blocks: BlockServer::new(Arc::clone(&view), command_sender, TaskTracker::new()),
+        listeners: Listeners::default(),
         arrivals: arrival_sender,
         view,
     };
@@ -100,6 +105,26 @@ async fn a_query_goes_straight_to_the_driver() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Every stranger could have a hundred answers of four megabytes in a second, made by the thread that runs consensus.
+#[tokio::test]
+async fn what_is_held_of_a_validators_signatures_is_told_less_often_than_the_status_n_16() {
+    let mut desk = desk(1_000);
+    let none = Bitmap::default();
+    let request = |voter| {
+        let (seals, evidence) = (none.clone(), none.clone());
+        encode(&StatusRequest { tip: Height(0), round: Round(0), seals, evidence, voter })
+    };
+    let burst = 2 * usize::try_from(VOTER_REQUESTS_PER_SECOND_MAX).unwrap();
+    for _ in 0..burst + 40 {
+        desk.ask(Protocol::Status, request(Some(PublicKey([7; 32]))));
+    }
+    let reached = std::iter::from_fn(|| taken(&desk.driver)).count();
+    assert!((burst..burst + 4).contains(&reached), "{reached} of {}", burst + 40);
+    assert!(matches!(desk.command().await, Command::Refuse(PEERS_REQUEST)));
+    (0..40).for_each(|_| desk.ask(Protocol::Status, request(None)));
+    assert_eq!(std::iter::from_fn(|| taken(&desk.driver)).count(), 40, "others are as welcome as before");
 }
 
 #[tokio::test]

@@ -90,6 +90,50 @@ pub const ROUNDS_AHEAD_MAX: u32 = 16;
 /// Most conflicting spends kept for one outpoint (P-3).
 pub const SPENDS_PER_OUTPOINT_MAX: usize = 2;
 
+// What an engine keeps of what others say. `Engine::kept` counts it, and simulations look after every turn.
+
+/// Longest chain of unfinished ancestors (P-4).
+pub const ANCESTORS_MAX: usize = 64;
+/// Most transactions kept while an input of theirs is unknown; the oldest is dropped first (P-2).
+pub const ORPHANS_MAX: usize = 1_024;
+/// Most polls on the way at once; further ones wait for one to end.
+pub const POLLS_MAX: usize = 16;
+/// Most transactions in queries whose answers wait, 32 bytes each; beyond them a query is answered at once.
+pub const HELD_TXIDS_MAX: usize = 16_384;
+/// Most bodies that are wanted at once; further ones are not asked for until they matter again.
+pub const WANTED_MAX: usize = 16_384;
+/// Most transactions with votes but without a body here; the oldest is forgotten first, and asked
+/// for again when it matters.
+pub const EARLY_TALLIES_MAX: usize = 32_768;
+/// Most votes in the batches that these keep alive (32 bytes each, for each validator): a batch for one
+/// unknown transaction may hold 4,096 votes.
+pub const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
+/// Votes of others that may wait for the next record; when there are more they are made durable at once.
+pub const DEFERRED_VOTES_MAX: usize = 65_536;
+/// Most vote batches of the next epoch that are kept until it begins; further ones are asked for later (F-6).
+pub const AHEAD_BATCHES_MAX: usize = 1_024;
+/// Most votes in these.
+pub const AHEAD_BATCH_VOTES_MAX: usize = 65_536;
+/// Losers of conflicts that are remembered, to say so when asked.
+pub const LOSERS_MAX: usize = 16_384;
+/// Outpoints spent by recent blocks that are remembered, to say who spent them; about 100 bytes each.
+pub const RECENT_SPENDS_MAX: usize = 65_536;
+/// Transactions of recent blocks that are remembered, to answer queries about them.
+pub const RECENT_TRANSACTIONS_MAX: usize = 65_536;
+/// Rounds of that height whose votes and proposals are kept; later ones are heard again by N-22.
+pub const AHEAD_ROUNDS: u32 = 2;
+/// Votes for the height after the one in progress that are kept until it is reached: two phases of
+/// each kept round, in this epoch and the next one.
+pub const AHEAD_VOTES_MAX: usize = 8 * VALIDATORS_MAX;
+/// Most different seals kept of one validator, besides those that a proposal names. An honest one makes one.
+pub const SEALS_PER_VALIDATOR_MAX: usize = 2;
+/// Peers that claimed blocks and gave none, which are not asked for any for a while (N-22); the one whose time ends first is
+/// forgotten first.
+pub const RESTING_PEERS_MAX: usize = 1_024;
+/// Most bodies of opposed payments that are kept, 16 KiB each at most; the oldest is forgotten first. Whoever floods the
+/// node with double spends can so hide a contradiction from it, but not from everybody, and wins nothing by it.
+pub const OPPOSED_MAX: usize = 1_024;
+
 const _: () = assert!(
     BLOCK_TRANSACTIONS_MAX * 32 + VALIDATORS_MAX * 300 + CLOSING_EVIDENCE_BYTES_MAX < GOSSIP_BYTES_MAX,
     "a compact proposal fits a gossip message"

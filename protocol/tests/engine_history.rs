@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use timecoin_protocol::block::{BlockPhase, BlockVote, CommittedBlock};
 use timecoin_protocol::engine::{
-    Ask, Cause, Effect, Event, Input, Past, PeerTag, Record, Reply, Request, RequestId, Response, Silence, Voice,
+    Ask, Cause, Destination, Effect, Event, Input, Past, PeerTag, Record, Reply, Request, RequestId, Response, Silence,
+    Voice,
 };
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, Txid};
@@ -317,7 +318,20 @@ fn questions(effects: &[Effect]) -> Vec<RequestId> {
 }
 
 fn answer_question(node: &mut Node, id: RequestId, status: StatusResponse) -> Vec<Effect> {
-    node.turn(vec![Input::Answered(id, PeerTag(9), Response::Status(Verified::by_own_hand(status)))])
+    answer_as(node, PeerTag(9), id, status)
+}
+
+fn answer_as(node: &mut Node, peer: PeerTag, id: RequestId, status: StatusResponse) -> Vec<Effect> {
+    node.turn(vec![Input::Answered(id, peer, Response::Status(Verified::by_own_hand(status)))])
+}
+
+/// Who is asked for blocks.
+fn asked_for_blocks(effects: &[Effect]) -> Vec<(RequestId, PeerTag)> {
+    let asked = effects.iter().filter_map(|effect| match effect {
+        Effect::Request(id, Destination::Peer(peer), Request::Blocks(_)) => Some((*id, *peer)),
+        _ => None,
+    });
+    asked.collect()
 }
 
 #[test]
@@ -334,7 +348,7 @@ fn a_start_signs_nothing_until_a_quorum_was_heard_d_18() {
     assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
     // An answer of another epoch, or from beyond, is none.
     said = node.turn(vec![Input::Failed(asked[1])]);
-    said.extend(node.pass_ms(300));
+    said.extend(node.pass_ms(600));
     let again = questions(&said);
     assert_eq!(again.len(), 1, "who did not answer is asked again");
     answer_question(&mut node, again[0], StatusResponse { epoch: Epoch(1), ..empty_status() });
@@ -346,6 +360,65 @@ fn a_start_signs_nothing_until_a_quorum_was_heard_d_18() {
     let mut said = heard;
     said.extend(node.pass_ms(3_000));
     assert!(!block_votes_of(&said).is_empty(), "it takes part in the height in progress");
+}
+
+/// Whoever claimed a far tip and gave no blocks had the one request for blocks that may be on the way, ten seconds each time,
+/// and was asked again at once: a liar that answers fast could keep a validator that listens from catching up, and so from
+/// being heard, for as long as it liked.
+#[test]
+fn claims_without_blocks_keep_no_validator_from_catching_up_n_22_d_18() {
+    short_epochs();
+    let (liar, honest) = (PeerTag(7), PeerTag(8));
+    let claim = |tip| StatusResponse { tip: Height(tip), ..empty_status() };
+    let mut node = Node::new(ME);
+    let start = node.restart_with(listens());
+    let questions_of = questions(&start);
+    let said = answer_as(&mut node, liar, questions_of[0], claim(1_000));
+    let (request, peer) = asked_for_blocks(&said)[0];
+    assert_eq!(peer, liar);
+    let mut said = node.pass_ms(9_900);
+    assert!(asked_for_blocks(&said).is_empty(), "one at a time");
+    said.extend(node.pass_ms(100));
+    said.extend(node.turn(vec![Input::Failed(request)]));
+    let again = questions(&said);
+    let said = answer_as(&mut node, liar, again[0], claim(1_000));
+    assert!(asked_for_blocks(&said).is_empty(), "it had its chance");
+    let said = answer_as(&mut node, honest, questions_of[1], claim(1));
+    assert_eq!(asked_for_blocks(&said)[0].1, honest);
+    // Nobody is refused for good: it may have been the network.
+    let (request, _) = asked_for_blocks(&said)[0];
+    node.turn(vec![Input::Answered(request, honest, Response::Blocks(Vec::new()))]);
+    let said = node.pass_ms(80_000);
+    let again = questions(&said);
+    let said = answer_as(&mut node, liar, *again.last().unwrap(), claim(1_000));
+    assert_eq!(asked_for_blocks(&said)[0].1, liar);
+}
+
+/// A silence is measured by the own clock. One that was behind ended it in an epoch that had begun before, in which the key
+/// may have signed, and nobody was asked about that.
+#[test]
+fn a_silence_ends_with_listening_since_the_clock_may_have_been_behind_d_15_d_18() {
+    short_epochs();
+    for forgotten in [false, true] {
+        let mut node = Node::new(ME);
+        let mut said = node.restart_with(Past { listens: true, ..missing() });
+        said.extend(node.pass_ms(12_000));
+        said.extend(end_epoch_by_others(&mut node));
+        assert!(matches!(node.engine.voice(), Voice::Listens { .. }), "{:?}", node.engine.voice());
+        said.extend(node.pass_ms(100));
+        assert_eq!(signed(&said), 0);
+        let asked = questions(&said);
+        let batches = if forgotten { vec![own_batch(Epoch(1), Txid([9; 32]))] } else { Vec::new() };
+        let tip = node.engine.chain_state().height;
+        let status = StatusResponse { tip, epoch: Epoch(1), batches, ..empty_status() };
+        for id in asked.iter().take(2) {
+            answer_question(&mut node, *id, status.clone());
+        }
+        match node.engine.voice() {
+            Voice::Silent(silence) => assert!(forgotten && silence.cause == Cause::OwnSignature),
+            voice => assert!(!forgotten && voice == Voice::Speaks, "{voice:?}"),
+        }
+    }
 }
 
 #[test]

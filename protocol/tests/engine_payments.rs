@@ -4,6 +4,7 @@
 mod engine_support;
 
 use engine_support::{COIN, FEE, Node, child, coin, payment, proposals_of, requests, spend, voted};
+use timecoin_protocol::bounds::ORPHANS_MAX;
 use timecoin_protocol::engine::{Ask, Effect, Input, Refusal, Reply, Request, Tuning};
 use timecoin_protocol::finality::Phase;
 use timecoin_protocol::hash::Txid;
@@ -40,6 +41,21 @@ fn poll(node: &mut Node, mut effects: Vec<Effect>, times: usize, opinion: impl F
 }
 
 /// P-1
+/// P-2.
+#[test]
+fn what_others_can_make_grow_is_counted_and_stays_within_its_bound() {
+    let mut node = Node::new(0);
+    let what = "transactions that wait for a parent";
+    let orphans = |node: &Node| node.engine.kept().find(|kept| kept.what == what).unwrap();
+    assert_eq!((orphans(&node).count, orphans(&node).most), (0, ORPHANS_MAX));
+    let strays: Vec<_> = (0..ORPHANS_MAX + 10).map(|number| child(1, &payment(1, &number.to_string()))).collect();
+    for some in strays.chunks(100) {
+        node.gossip(some);
+        assert!(node.engine.kept().all(|kept| kept.fits()), "{:?}", node.engine.kept().collect::<Vec<_>>());
+    }
+    assert_eq!(orphans(&node).count, ORPHANS_MAX);
+}
+
 #[test]
 fn outputs_of_the_pool_can_be_spent() {
     let mut node = Node::new(0);

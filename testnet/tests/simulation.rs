@@ -57,6 +57,8 @@ fn nothing_is_violated_under_faults() {
         Fault::PowerLostAtStart,
         Fault::Killed,
         Fault::KilledSending,
+        Fault::Stopped,
+        Fault::StoppedQuiet,
         Fault::DiskFull,
         Fault::DiskSlow,
         Fault::OldLedger,
@@ -83,12 +85,32 @@ fn nothing_is_violated_under_faults() {
         Invariant::Remembered,
         Invariant::NeverBack,
         Invariant::Bounds,
+        Invariant::LiveLog,
         Invariant::Members,
         Invariant::OnlyLiarsAccused,
         Invariant::Settled,
     ];
     for invariant in invariants {
         assert!(report.checked(invariant) > 0, "{invariant:?} was never checked\n{report}");
+    }
+}
+
+/// D-4. What a node leaves when it is told to stop is what was live, also while it listens (D-18) or is silent (D-15).
+#[test]
+fn nodes_that_stop_cleanly_at_any_moment_go_on_where_they_were() {
+    let calm = Scenario::calm(6);
+    let disks = DiskFaults { stops: 16, set_backs: 3, ..calm.disks.clone() };
+    let report = run(&Scenario { weights: vec![1; 5], disks, double_spends: 6, ..calm }).unwrap();
+    assert!(report.count(Fault::Stopped) > 3 && report.count(Fault::StoppedQuiet) > 0, "{report}");
+}
+
+/// E-7, E-9. The second half of a double spend comes when the first is final, or in a block of an epoch that ended.
+#[test]
+fn a_second_half_that_comes_an_epoch_later_has_lost() {
+    for epoch_blocks in [2, 4] {
+        let late = Scenario { double_spends: 20, late_half_ms: 10_000, epoch_blocks, ..Scenario::calm(7) };
+        let report = run(&late).unwrap();
+        assert!(report.epochs >= 3 && report.sampled + report.by_block >= 60, "{report}");
     }
 }
 

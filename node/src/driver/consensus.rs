@@ -128,6 +128,13 @@ impl Consensus {
         Ok(())
     }
 
+    /// Bytes and blocks that turns have added to the log since it was compacted, or the whole log since a start: below
+    /// [`COMPACT_BYTES`] and [`COMPACT_BLOCKS`] after each turn (D-4).
+    #[must_use]
+    pub const fn since_compaction(&self) -> (u64, u64) {
+        (self.log_bytes, self.engine.chain_state().height.0.saturating_sub(self.compacted_at))
+    }
+
     /// Moves all blocks in memory into the ledger's file (D-9). A node does it in the background;
     /// a simulation decides when.
     ///

@@ -3,6 +3,7 @@
 
 use super::blocks::BlockServer;
 use super::directory::Directory;
+use super::listeners::Listeners;
 use super::tags::{PeerTags, Waiting, request};
 use crate::network::{Command, Event, InboundId, OutboundId, Protocol};
 use crate::verify::lanes::{Lane, Lanes};
@@ -10,6 +11,7 @@ use crate::verify::{Checked, From, Job};
 use crate::view::{Call, SubmitError, View};
 use libp2p::PeerId;
 use std::sync::Arc;
+use std::time::Instant;
 use timecoin_protocol::bounds::{
     QUERY_TXIDS_MAX, REQUEST_BYTES_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX,
 };
@@ -39,6 +41,8 @@ pub struct Intake {
     pub directory: Arc<Directory>,
     /// Blocks for peers.
     pub blocks: BlockServer,
+    /// Who asked how often what is held of a validator's signatures.
+    pub listeners: Listeners,
     /// Told when a peer becomes ready, so that this node announces itself to it.
     pub arrivals: watch::Sender<()>,
 }
@@ -86,6 +90,7 @@ impl Intake {
             Event::PeerGone(peer) => {
                 self.directory.peer_gone(&peer);
                 self.peers.forget(&peer);
+                self.listeners.forget(&peer);
             }
             Event::Listening(address) => {
                 let mut listening = Vec::clone(&self.view.listening.load());
@@ -118,6 +123,11 @@ impl Intake {
             self.command(Command::Penalize(peer, Offence::InvalidAnswer));
             return self.command(Command::Refuse(id));
         };
+        let asks_of_voter = matches!(&ask, Ask::Status(request) if request.voter.is_some());
+        if asks_of_voter && !self.listeners.allow(peer, Instant::now()) {
+            self.view.overload.requests.count();
+            return self.command(Command::Refuse(id)); // N-16
+        }
         let input = Input::Asked(self.peers.of(peer).tag, Waiting::Peer(id).tag(), ask);
         if self.driver.try_push(Lane::Urgent, Checked::Input(input), body.len()).is_err() {
             self.view.overload.requests.count();

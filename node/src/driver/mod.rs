@@ -22,12 +22,14 @@ pub mod tags;
 pub mod blocks;
 mod known_peers;
 mod level;
+mod listeners;
 mod outbox;
 mod readers;
 mod rebroadcast;
 
 pub use known_peers::KnownPeers;
 pub use level::Level;
+pub use listeners::Listeners;
 pub use outbox::Outbox;
 pub use readers::Readers;
 pub use rebroadcast::Rebroadcast;

@@ -33,4 +33,5 @@ pub use api::*;
 pub use config::{NetworkConfig, NetworkError};
 pub use counters::Counters;
 pub use names::network_name;
+pub(crate) use quota::Bucket;
 pub use task::{Network, start};

@@ -7,13 +7,19 @@ use std::time::Instant;
 
 /// A token bucket: `rate` tokens a second, at most `burst` of them saved up.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     tokens: f64,
     refilled: Instant,
 }
 
 impl Bucket {
-    fn take(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
+    /// One that nothing was taken from.
+    pub(crate) const fn full(burst: f64, now: Instant) -> Self {
+        Self { tokens: burst, refilled: now }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
         let elapsed = now.saturating_duration_since(self.refilled).as_secs_f64();
         self.tokens = (self.tokens + elapsed * rate).min(burst);
         self.refilled = now;
@@ -42,7 +48,7 @@ const fn per_second(protocol: Protocol) -> u32 {
 impl Quotas {
     /// Full buckets.
     pub(super) fn new(now: Instant) -> Self {
-        Self(Protocol::ALL.map(|protocol| Bucket { tokens: f64::from(per_second(protocol)) * 2.0, refilled: now }))
+        Self(Protocol::ALL.map(|protocol| Bucket::full(f64::from(per_second(protocol)) * 2.0, now)))
     }
 
     /// Whether one more request is within the quota; it is counted then.

@@ -10,7 +10,7 @@ use crate::driver::intake::Intake;
 use crate::driver::presence::{Presence, Tidings};
 use crate::driver::release::{Callers, Release};
 use crate::driver::tags::PeerTags;
-use crate::driver::{self, Driver, Outbox, Readers, Rebroadcast};
+use crate::driver::{self, Driver, Listeners, Outbox, Readers, Rebroadcast};
 use crate::failure::Failure;
 use crate::network::{self, Network, NetworkConfig};
 use crate::store::{ChainReader, HistoryAt, Opened, Store};
@@ -152,6 +152,7 @@ impl Core {
             peers: Arc::clone(&self.peers),
             directory: Arc::clone(&self.directory),
             blocks: BlockServer::new(Arc::clone(&self.view), commands.clone(), self.running.tasks.clone()),
+            listeners: Listeners::default(),
             arrivals: arrival_sender,
         };
         let presence = Presence::new(

@@ -36,6 +36,11 @@ impl BlockFile {
         Height(self.tip.load(Ordering::Acquire))
     }
 
+    /// Decoded blocks in memory.
+    pub fn cached(&self) -> usize {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The block at `height`, if it is durable.
     pub fn block(&self, height: Height) -> Result<Option<Arc<CommittedBlock>>, StoreError> {
         if height > self.tip() {

@@ -181,7 +181,9 @@ fn next_row(database: &Database) -> Result<u64, redb::Error> {
     Ok(log.last()?.map_or(0, |(row, _)| row.value().saturating_add(1)))
 }
 
-/// Writes records as rows of about [`LOG_ROW_BYTES_TARGET`]; gives the number of the next row.
+/// Writes records as rows of about [`LOG_ROW_BYTES_TARGET`]; gives the number of the next row. Without records there is a
+/// row without items: of a log that was compacted to nothing the numbers go on (D-4), and tell which of two copies is
+/// further (D-19).
 fn append_rows(log: &mut Table<'_, u64, &[u8]>, first: u64, records: &[Record]) -> Result<u64, redb::Error> {
     let mut row = first;
     let mut items = Vec::new();
@@ -196,7 +198,7 @@ fn append_rows(log: &mut Table<'_, u64, &[u8]>, first: u64, records: &[Record]) 
         items_bytes += bytes;
         items.push(item);
     }
-    if !items.is_empty() {
+    if !items.is_empty() || records.is_empty() {
         log.insert(row, encode(&items).as_slice())?;
         row = row.saturating_add(1);
     }

@@ -55,6 +55,13 @@ impl LedgerStore {
         self.checkpoints.run(&self.published)
     }
 
+    /// Layers above the checkpoint and the rows in them (D-10), those of this turn not among them.
+    #[must_use]
+    pub fn above_checkpoint(&self) -> (usize, usize) {
+        let overlay = self.published.overlay();
+        (overlay.layers().len(), overlay.rows())
+    }
+
     /// Moves everything published into the ledger's file, so that the next start replays nothing;
     /// for a clean stop. It may take a second.
     ///

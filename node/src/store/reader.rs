@@ -52,6 +52,12 @@ impl ChainReader {
         if height > self.tip() { Ok(None) } else { self.blocks.block(height) }
     }
 
+    /// Decoded blocks in memory.
+    #[must_use]
+    pub fn blocks_cached(&self) -> usize {
+        self.blocks.cached()
+    }
+
     /// Height of the block with this hash (not for genesis).
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use super::api::{
     Admitted, Effect, Event, Offence, Refusal, RejectReason, Reply, ReplyTag, Source, Status, Time, Verdict,
 };
 use super::pool::{Entry, PollState, Stage, rate_milli};
-use super::{ByTxid, Cx, Engine, Ledger, PeerTag};
-use crate::bounds::SPENDS_PER_OUTPOINT_MAX;
+use super::{ByTxid, Cx, Engine, Kept, Ledger, PeerTag};
+use crate::bounds::{ANCESTORS_MAX, ORPHANS_MAX, SPENDS_PER_OUTPOINT_MAX};
 use crate::hash::Txid;
 use crate::keys::Verified;
 use crate::ledger::{TransactionError, Transfer, Unavailable, check_transfer};
@@ -15,10 +15,6 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Longest chain of unfinished ancestors (P-4).
-const ANCESTORS_MAX: usize = 64;
-/// Most transactions kept while an input of theirs is unknown; the oldest is dropped first (P-2).
-const ORPHANS_MAX: usize = 1_024;
 /// How long such a transaction is kept, in milliseconds.
 const ORPHAN_MS_MAX: u64 = 30_000;
 
@@ -33,6 +29,10 @@ pub(super) struct Orphans {
 impl Orphans {
     pub fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    pub fn kept(&self) -> Kept {
+        Kept::new("transactions that wait for a parent", self.waiting.len().max(self.order.len()), ORPHANS_MAX)
     }
 
     pub fn deadline(&self) -> Option<Time> {

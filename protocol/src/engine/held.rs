@@ -1,14 +1,12 @@
 //! Queries whose answers wait for bodies that are on their way (`SPEC.md` S-10).
 
-use super::ByTxid;
 use super::api::{ReplyTag, Time};
+use super::{ByTxid, Kept};
+use crate::bounds::HELD_TXIDS_MAX;
 use crate::hash::Txid;
 use crate::wire::Query;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-
-/// Most transactions in queries whose answers wait, 32 bytes each; beyond them a query is answered at once.
-const HELD_TXIDS_MAX: usize = 16_384;
 
 /// When a held query must be answered, and its number.
 type Key = (Time, u64);
@@ -33,6 +31,10 @@ pub(super) struct Held {
 }
 
 impl Held {
+    pub const fn kept(&self) -> Kept {
+        Kept::new("transactions of queries that are held", self.txids, HELD_TXIDS_MAX)
+    }
+
     pub fn deadline(&self) -> Option<Time> {
         self.queries.keys().next().map(|(until, _)| *until)
     }

@@ -186,11 +186,9 @@ impl<L: Ledger> Engine<L> {
             return;
         }
         self.history.silence = Some(silence);
-        if cause != Cause::NewerThanBlocks {
-            // It ends with an epoch that begins after this moment: in that one the key signed nothing. Of an older silence,
-            // and of one that rests on what the history says of itself, that is not known: these end with listening (D-18).
-            self.history.listening = None;
-        }
+        // It ends with an epoch that begins after this moment, in which the key signed nothing: if the own clock is right. So
+        // others are asked when it ends, whatever began it (D-18).
+        self.history.listening = self.history.past.listens.then(Listening::default);
         self.rounds.agreement.follow();
         self.voting.clear_queues();
         cx.record(Record::Silence(Some(silence)));

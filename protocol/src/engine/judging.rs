@@ -109,8 +109,15 @@ impl<L: Ledger> Engine<L> {
             return Ok(None);
         }
         let compact = compact.clone();
-        if !self.is_valid_evidence(&compact.closing) {
-            return Ok(Some(false));
+        // X-6, E-5. Once for each proposal: it is judged again whenever something that it needs has come.
+        let mut signatures = candidate.signatures;
+        let (evidence, seals) =
+            (|| self.is_valid_evidence(&compact.closing), || self.are_valid_seals(&compact.closing));
+        if compact.closing.closes() && !signatures.hold(|| evidence() && seals()) {
+            return Ok(Some(false));
+        }
+        if let Some(candidate) = self.rounds.candidates.get_mut(&candidate.proposal.round) {
+            candidate.signatures = signatures;
         }
         let listed = match self.lists_for(&compact, candidate.from, cx) {
             Ok(Some(listed)) => listed,

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 const LISTEN_INTERVAL_MS: u64 = 250;
 /// After this long a question that nothing was heard of is asked again, in milliseconds: longer than any request takes (N-14).
 const LISTEN_PATIENCE_MS: u64 = 12_000;
-/// Pause after an answer that did not count, in milliseconds.
+/// Pause after an answer that did not count, or none, in milliseconds: a peer answers more questions than that (N-16).
 const LISTEN_AGAIN_MS: u64 = 500;
 /// Most validators that are asked in one of them; the largest sets are heard within a few seconds.
 const LISTEN_ASKED_MAX: usize = 64;
@@ -43,9 +43,9 @@ impl Listening {
         self.next_at = Time(0);
     }
 
-    /// A question failed: the validator may be asked again.
-    pub fn unanswered(&mut self, validator: &PublicKey) {
-        self.not_before.remove(validator);
+    /// A question failed, or its answer did not count: the validator may be asked again soon.
+    pub fn ask_again(&mut self, validator: PublicKey, now: Time) {
+        self.not_before.insert(validator, now.plus_ms(LISTEN_AGAIN_MS));
     }
 }
 
@@ -127,7 +127,7 @@ impl<L: Ledger> Engine<L> {
             if counts && epoch == self.chain.state.epoch {
                 listening.answered.insert(*validator);
             } else {
-                listening.not_before.insert(*validator, cx.now.plus_ms(LISTEN_AGAIN_MS));
+                listening.ask_again(*validator, cx.now);
             }
         }
         Ok(())

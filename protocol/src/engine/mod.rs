@@ -6,7 +6,8 @@
 //! `admission`, `sampling`, `casting`, `voting`, `rounds`, `proposals`, `judging`, `commit`, `sealing`, `epoch`; besides them `evidence`
 //! (validators that contradict themselves), `requests`
 //! (what is asked of peers, and what they ask), `held` (queries that wait), `sync` (catching up), `restore` (after a restart), and
-//! `history` and `listening` (whether this validator may sign anything).
+//! `history` and `listening` (whether this validator may sign anything), `kept` (how much there is of everything that others
+//! can make grow).
 
 mod admission;
 mod api;
@@ -18,6 +19,7 @@ mod evidence;
 mod held;
 mod history;
 mod judging;
+mod kept;
 mod listening;
 mod pool;
 mod proposals;
@@ -34,10 +36,12 @@ mod voting;
 pub use api::*;
 pub use config::{Config, Gauges, Tuning};
 pub use history::{Cause, Past, Silence, Voice};
+pub use kept::Kept;
 pub use reputation::Reputation;
 pub use turn::{Journal, Ledger, Record, Turn};
 
 use crate::block::Commit;
+use crate::bounds::{RECENT_SPENDS_MAX, RECENT_TRANSACTIONS_MAX};
 use crate::finality::{Certificate, Phase};
 use crate::genesis::Params;
 use crate::hash::{GenesisHash, Txid};
@@ -50,11 +54,6 @@ use alloc::vec::Vec;
 use pool::{Pool, RecentSpends, RecentTransactions, Stage};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-/// Outpoints spent by recent blocks that are remembered, to say who spent them; about 100 bytes each.
-const RECENT_SPENDS_MAX: usize = 65_536;
-/// Transactions of recent blocks that are remembered, to answer queries about them.
-const RECENT_TRANSACTIONS_MAX: usize = 65_536;
 
 /// Who this node is and what it was told.
 #[derive(Clone, Debug)]
@@ -77,6 +76,19 @@ struct Chain<L> {
     ledger: L,
     recent_spends: RecentSpends,
     recent_transactions: RecentTransactions,
+}
+
+impl<L> Chain<L> {
+    fn kept(&self) -> [Kept; 2] {
+        [
+            Kept::new("remembered spends of recent blocks", self.recent_spends.len(), RECENT_SPENDS_MAX),
+            Kept::new(
+                "remembered transactions of recent blocks",
+                self.recent_transactions.len(),
+                RECENT_TRANSACTIONS_MAX,
+            ),
+        ]
+    }
 }
 
 /// Everything that one node has to decide with. See the module's documentation.
@@ -206,6 +218,7 @@ impl<L: Ledger> Engine<L> {
             cx.effect(Effect::PublishTransactions(core::mem::take(&mut self.outbox)));
         }
         self.record_deferred(turn);
+        self.trim_early();
         Ok(())
     }
 
@@ -260,6 +273,12 @@ impl<L: Ledger> Engine<L> {
     /// The validators of this epoch or the next one.
     fn set_of(&self, epoch: Epoch) -> Option<Arc<ValidatorSet>> {
         self.chain.state.set_of(epoch).filter(|_| epoch >= self.chain.state.epoch)
+    }
+
+    /// The UTXO set, to read.
+    #[must_use]
+    pub const fn ledger(&self) -> &L {
+        &self.chain.ledger
     }
 
     /// The UTXO set, for the shell's own housekeeping.

@@ -326,6 +326,10 @@ impl<K: Ord + Copy, V> Recent<K, V> {
     pub fn get(&self, key: &K) -> Option<&V> {
         self.values.get(key)
     }
+
+    pub fn len(&self) -> usize {
+        self.values.len().max(self.order.len())
+    }
 }
 
 /// Spenders of outpoints in recent blocks.

@@ -3,7 +3,7 @@
 use super::admission::From;
 use super::api::{Effect, Offence};
 use super::pool::{Entry, Stage};
-use super::rounds::Candidate;
+use super::rounds::{Candidate, Checked};
 use super::{Cx, Engine, Ledger, Record};
 use crate::bft::Event as RoundEvent;
 use crate::block::{BlockPhase, BlockVote, CommitSignature, CompactBlock, Proposal};
@@ -258,7 +258,9 @@ impl<L: Ledger> Engine<L> {
             }
             return Ok(());
         }
-        self.rounds.candidates.insert(round, Candidate { proposal, hash, from, settled: false });
+        self.rounds
+            .candidates
+            .insert(round, Candidate { proposal, hash, from, signatures: Checked::default(), settled: false });
         self.judge_candidate(round, cx)
     }
 }

@@ -5,8 +5,10 @@ use super::admission::From;
 use super::api::{Ask, Destination, Effect, Offence, Reply, ReplyTag, Request, Response, Time};
 use super::held::Held;
 use super::pool::Stage;
-use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
-use crate::bounds::{QUERY_TXIDS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX};
+use super::{Cx, Engine, Kept, Ledger, PeerTag, RequestId, earlier};
+use crate::bounds::{
+    QUERY_TXIDS_MAX, REQUEST_CERTIFICATES_MAX, REQUEST_TRANSACTIONS_MAX, RESPONSE_BYTES_MAX, WANTED_MAX,
+};
 use crate::codec::encoded_len;
 use crate::hash::Txid;
 use crate::keys::{PublicKey, Verified};
@@ -23,8 +25,6 @@ pub(super) const GOSSIP_GRACE_MS: u64 = 50;
 const BODY_RETRY_MS: u64 = 500;
 /// How often a body is asked for.
 const BODY_TRIES_MAX: u32 = 10;
-/// Most bodies that are wanted at once; further ones are not asked for until they matter again.
-const WANTED_MAX: usize = 16_384;
 /// How long a vote may wait for its quorum before votes are asked for, in milliseconds.
 const WATCH_MS: u64 = 400;
 /// Room that a response leaves for its own framing, in bytes.
@@ -39,7 +39,9 @@ pub(super) enum Purpose {
     Bodies(BTreeSet<Txid>),
     /// Votes for transactions that wait for a quorum.
     Certificates,
-    /// Blocks to catch up.
+    /// Blocks that a peer claims to have (N-22).
+    CatchUp,
+    /// The block that was decided.
     Blocks,
     /// The height and round of a peer.
     Status,
@@ -76,6 +78,15 @@ impl Requests {
 
     pub fn forget(&mut self, id: RequestId) {
         self.pending.remove(&id);
+    }
+
+    /// Requests without an answer yet.
+    pub fn on_the_way(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub const fn kept(&self) -> Kept {
+        self.held.kept()
     }
 
     pub fn deadline(&self) -> Option<Time> {
@@ -224,6 +235,11 @@ impl<L: Ledger> Engine<L> {
                     .into_iter()
                     .try_for_each(|batch| self.on_vote_batch(Some(peer), Arc::new(batch.into_inner()), cx))
             }
+            (Purpose::CatchUp, Response::Blocks(blocks)) => {
+                self.on_blocks(peer, blocks, cx)?;
+                self.caught_up(id, cx);
+                Ok(())
+            }
             (Purpose::Blocks, Response::Blocks(blocks)) => self.on_blocks(peer, blocks, cx),
             (Purpose::Status, Response::Status(status)) => self.on_status(peer, status.into_inner(), cx),
             (Purpose::Listen(of), Response::Status(status)) => self.on_heard(&of, peer, status.into_inner(), cx),
@@ -248,18 +264,18 @@ impl<L: Ledger> Engine<L> {
                 self.requests.certificates_asked = false;
                 Ok(())
             }
-            Purpose::Blocks => {
-                self.on_blocks_failed(cx);
+            Purpose::CatchUp => {
+                self.caught_up(id, cx);
                 Ok(())
             }
             Purpose::Listen(of) => {
                 if let Some(listening) = &mut self.history.listening {
-                    listening.unanswered(of);
+                    listening.ask_again(*of, cx.now);
                 }
                 Ok(())
             }
-            // Bodies are asked for again when their time comes, the status likewise.
-            Purpose::Bodies(_) | Purpose::Status => Ok(()),
+            // Bodies are asked for again when their time comes; the status, and what was decided, likewise.
+            Purpose::Bodies(_) | Purpose::Status | Purpose::Blocks => Ok(()),
         }
     }
 

@@ -3,10 +3,10 @@
 
 use super::admission::From;
 use super::api::{Effect, Event, Time};
-use super::{ByTxid, Cx, Engine, Ledger, Record};
+use super::{ByTxid, Cx, Engine, Kept, Ledger, Record};
 use crate::bft::{Action, Agreement, Event as RoundEvent, Step};
 use crate::block::{Block, BlockPhase, BlockVote, CommitSignature, Proposal};
-use crate::bounds::{ROUNDS_AHEAD_MAX, STATUS_PROPOSALS_MAX, VALIDATORS_MAX};
+use crate::bounds::{AHEAD_ROUNDS, AHEAD_VOTES_MAX, BLOCK_TRANSACTIONS_MAX, ROUNDS_AHEAD_MAX, STATUS_PROPOSALS_MAX};
 use crate::hash::{BlockHash, Txid};
 use crate::keys::PublicKey;
 use crate::ledger::{BlockDelta, ChainState, Unavailable};
@@ -18,11 +18,17 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Votes for the height after the one in progress that are kept until it is reached: two phases of
-/// each kept round, in this epoch and the next one.
-const AHEAD_VOTES_MAX: usize = 8 * VALIDATORS_MAX;
-/// Rounds of that height whose votes and proposals are kept; later ones are heard again by N-22.
-const AHEAD_ROUNDS: u32 = 2;
+/// Signatures that are checked once, however often they matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Checked(bool);
+
+impl Checked {
+    /// Whether they hold, by `check` if that is not known yet.
+    pub fn hold(&mut self, check: impl FnOnce() -> bool) -> bool {
+        self.0 = self.0 || check();
+        self.0
+    }
+}
 
 /// A proposal and what is known of it.
 #[derive(Clone, Debug)]
@@ -30,6 +36,8 @@ pub(super) struct Candidate {
     pub proposal: Arc<Proposal>,
     pub hash: BlockHash,
     pub from: From,
+    /// The signatures of its closing.
+    pub signatures: Checked,
     /// Whether the agreement knows that it may prevote this one: nothing is left to do.
     pub settled: bool,
 }
@@ -100,6 +108,28 @@ impl Rounds {
 
     pub const fn height(&self) -> Height {
         self.height
+    }
+
+    /// Rounds of the height of which anything is kept, at most.
+    pub fn rounds_kept(&self) -> usize {
+        let last = self.round().0.saturating_add(ROUNDS_AHEAD_MAX);
+        usize::try_from(last).unwrap_or(usize::MAX).saturating_add(1)
+    }
+
+    /// In a set of `members`.
+    pub fn kept(&self, members: usize) -> [Kept; 7] {
+        let rounds = self.rounds_kept();
+        let (votes, needed) = (rounds.saturating_mul(2 * members), rounds.saturating_mul(BLOCK_TRANSACTIONS_MAX));
+        let ahead = usize::try_from(AHEAD_ROUNDS).unwrap_or(usize::MAX);
+        [
+            Kept::new("block votes of the height", self.votes.len(), votes),
+            Kept::new("proposals of the height", self.candidates.len(), rounds),
+            Kept::new("checked blocks of the height", self.blocks.len(), rounds),
+            Kept::new("proofs of prevotes", self.proofs.len(), rounds),
+            Kept::new("bodies that proposals wait for", self.needed.len(), needed),
+            Kept::new("block votes of the next height", self.ahead.votes.len(), AHEAD_VOTES_MAX),
+            Kept::new("proposals of the next height", self.ahead.proposals.len(), 2 * ahead),
+        ]
     }
 
     /// Gives the vote that is kept of that validator, round and phase.
@@ -400,5 +430,22 @@ impl<L: Ledger> Engine<L> {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Rules: E-5, X-6.
+
+    use super::Checked;
+
+    /// A closing block that waited for seals had all of its evidence and all of its seals checked again with each seal that
+    /// came: in a large set that is the square of the number of validators.
+    #[test]
+    fn signatures_that_hold_are_not_checked_again_and_others_are() {
+        let mut signatures = Checked::default();
+        assert!(!signatures.hold(|| false));
+        assert!(signatures.hold(|| true), "what did not hold is no more than that");
+        assert!(signatures.hold(|| panic!("checked again")));
     }
 }

@@ -9,8 +9,8 @@ use super::api::{Destination, Effect, Event, Request, Time};
 use super::pool::Stage;
 use super::reputation::{Reputation, Reputations};
 use super::requests::Purpose;
-use super::{Cx, Engine, Ledger, PeerTag, RequestId, earlier};
-use crate::bounds::QUERY_TXIDS_MAX;
+use super::{Cx, Engine, Kept, Ledger, PeerTag, RequestId, earlier};
+use crate::bounds::{POLLS_MAX, QUERY_TXIDS_MAX};
 use crate::hash::Txid;
 use crate::ledger::Unavailable;
 use crate::snow::{Termination, sample};
@@ -20,8 +20,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Most polls on the way at once; further ones wait for one to end.
-const POLLS_MAX: usize = 16;
 /// Polls in which nobody objected, after which silence counts as consent to vote (S-13).
 const SILENT_POLLS: u32 = 5;
 /// First polls of a transaction that follow one another without a pause.
@@ -89,6 +87,10 @@ struct Rules {
 impl Sampling {
     pub fn len(&self) -> usize {
         self.polls.len()
+    }
+
+    pub fn kept(&self) -> Kept {
+        Kept::new("polls on the way", self.polls.len(), POLLS_MAX)
     }
 
     pub fn deadline(&self) -> Option<Time> {

@@ -4,10 +4,10 @@ use super::admission::From;
 use super::api::{Destination, Effect, Offence, Request, Time};
 use super::pool::Stage;
 use super::requests::Purpose;
-use super::{Cx, Engine, Ledger, Record};
+use super::{Cx, Engine, Kept, Ledger, Record};
 use crate::bitmap::Bitmap;
 use crate::block::{Closing, CompactBlock};
-use crate::bounds::{REQUEST_CERTIFICATES_MAX, STATUS_SEALS_BYTES_MAX};
+use crate::bounds::{REQUEST_CERTIFICATES_MAX, SEALS_PER_VALIDATOR_MAX, STATUS_SEALS_BYTES_MAX};
 use crate::codec::encoded_len;
 use crate::finality::Seal;
 use crate::hash::{Hash, Txid};
@@ -20,8 +20,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Most different seals kept of one validator, besides those that a proposal names. An honest one makes one.
-const SEALS_PER_VALIDATOR_MAX: usize = 2;
 /// Pause between two looks for what is missing to close the epoch, in milliseconds.
 const SEAL_RETRY_MS: u64 = 200;
 /// Validators that are asked for votes at each of these looks.
@@ -52,6 +50,12 @@ pub(super) struct Sealing {
 impl Sealing {
     pub const fn own(&self) -> Option<&Arc<Seal>> {
         self.own.as_ref()
+    }
+
+    /// In a set of `members`, with proposals of so many rounds: each names one seal of each (E-5).
+    pub fn kept(&self, members: usize, rounds: usize) -> Kept {
+        let most = members.saturating_mul(SEALS_PER_VALIDATOR_MAX.saturating_add(rounds));
+        Kept::new("seals", self.seals.len(), most)
     }
 
     pub const fn deadline(&self) -> Time {
@@ -266,7 +270,7 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
-    /// The lists of the seals that a proposal names: `Ok(None)` while a seal is missing, `Err` if the proposal is
+    /// The lists of the seals that a proposal whose signatures hold names: `Ok(None)` while a seal is missing, `Err` if the proposal is
     /// invalid (E-5).
     pub(super) fn lists_for(
         &mut self,
@@ -277,7 +281,6 @@ impl<L: Ledger> Engine<L> {
         if !block.closing.closes() {
             return Ok(Some(Vec::new()));
         }
-        self.check_signatures(&block.closing)?;
         self.compare_closing(&block.closing, cx);
         let ids: Vec<SealId> = block.closing.seals.iter().map(|seal| (seal.validator, seal.list)).collect();
         let missing: Vec<SealId> = ids.iter().filter(|id| !self.sealing.seals.contains_key(id)).copied().collect();
@@ -293,14 +296,14 @@ impl<L: Ledger> Engine<L> {
         Ok(None)
     }
 
-    /// Checks the signatures of seals, except those that are known.
-    fn check_signatures(&self, closing: &Closing) -> Result<(), InvalidClosing> {
+    /// Whether the signatures of the seals that a proposal names hold (E-5); those that are known were checked before.
+    pub(super) fn are_valid_seals(&self, closing: &Closing) -> bool {
         let signer = |seal: &Arc<Seal>| (seal.voter, seal.signature);
         let named = closing.seals.iter().filter_map(|seal| self.sealing.seals.get(&(seal.validator, seal.list)));
         let known: BTreeSet<(PublicKey, Signature)> = named.map(signer).collect();
         let is_known = |check: &SignatureCheck| known.contains(&(check.key, check.signature));
         let (epoch, genesis) = (self.chain.state.epoch, &self.identity.genesis);
-        closing.verify_except(epoch, self.validators(), genesis, is_known).map_err(|_| InvalidClosing)
+        closing.verify_except(epoch, self.validators(), genesis, is_known).is_ok()
     }
 }
 

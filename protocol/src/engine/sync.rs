@@ -3,12 +3,14 @@
 
 use super::api::{Destination, Effect, Offence, Request, Time};
 use super::requests::Purpose;
-use super::{Cx, Engine, Ledger, PeerTag, earlier};
+use super::{Cx, Engine, Kept, Ledger, PeerTag, RequestId, earlier};
 use crate::block::CommittedBlock;
+use crate::bounds::RESTING_PEERS_MAX;
 use crate::keys::Verified;
 use crate::ledger::{Unavailable, apply_block};
 use crate::validator::Height;
 use crate::wire::{BlocksRequest, StatusRequest, StatusResponse};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -20,39 +22,69 @@ const SYNC_BLOCKS: u32 = 64;
 const HINT_GRACE_MS: u64 = 250;
 /// How long one request for blocks may keep others from being made, in milliseconds.
 const SYNC_TIMEOUT_MS: u64 = 10_000;
+/// How many times as long as a request that brought nothing took, whoever was asked is not asked again (N-22).
+const SYNC_REST: u64 = 8;
+
+/// A request for blocks that is on the way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    id: RequestId,
+    peer: PeerTag,
+    /// The first block that it asks for.
+    from: Height,
+    /// The height that the peer claims.
+    claimed: Height,
+    at: Time,
+}
 
 /// What is known of the heights of others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sync {
-    /// Highest height that a peer claims to have.
-    best_seen: Height,
-    /// Until when a request for blocks is on the way.
-    busy_until: Option<Time>,
+    asked: Option<Asked>,
+    /// Peers that gave no block when they were asked, and until when what they claim counts for nothing.
+    resting: BTreeMap<PeerTag, Time>,
     next_status: Time,
     /// A peer that seemed to be ahead, and when to ask it if this node still is not.
-    hint: Option<(Time, PeerTag)>,
+    hint: Option<(Time, PeerTag, Height)>,
 }
 
 impl Sync {
     pub fn deadline(&self) -> Option<Time> {
-        earlier(Some(self.next_status), self.hint.map(|(at, _)| at))
+        earlier(Some(self.next_status), self.hint.map(|(at, ..)| at))
+    }
+
+    pub fn kept(&self) -> Kept {
+        Kept::new("peers that gave no block when they were asked", self.resting.len(), RESTING_PEERS_MAX)
+    }
+
+    /// Whether a peer that claims blocks may be asked for them.
+    fn may_ask(&self, peer: PeerTag, now: Time) -> bool {
+        self.asked.is_none_or(|asked| asked.at.plus_ms(SYNC_TIMEOUT_MS) <= now)
+            && self.resting.get(&peer).is_none_or(|until| *until <= now)
+    }
+
+    /// A request is over, or has taken too long. Whoever brought nothing is not asked again for a while, so that claims without
+    /// blocks leave most of the time to others.
+    fn rest(&mut self, asked: Asked, now: Time) {
+        let took = now.micros_since(asked.at);
+        self.resting.retain(|_, until| *until > now);
+        self.resting.insert(asked.peer, Time(now.0.saturating_add(took.saturating_mul(SYNC_REST))));
+        if self.resting.len() > RESTING_PEERS_MAX
+            && let Some(first) = self.resting.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer)
+        {
+            self.resting.remove(&first);
+        }
     }
 }
 
 impl<L: Ledger> Engine<L> {
-    /// The highest block that any peer claims to have; the node is level when its own is as high.
-    #[must_use]
-    pub const fn best_height_seen(&self) -> Height {
-        self.sync.best_seen
-    }
-
     /// Asks some peer where it is, now and then.
     pub(super) fn run_status(&mut self, cx: &mut Cx<'_>) {
-        if let Some((at, peer)) = self.sync.hint
+        if let Some((at, peer, height)) = self.sync.hint
             && at <= cx.now
         {
             self.sync.hint = None;
-            self.behind(self.sync.best_seen, peer, cx);
+            self.behind(height, peer, cx);
         }
         if cx.now < self.sync.next_status {
             return;
@@ -65,20 +97,35 @@ impl<L: Ledger> Engine<L> {
 
     /// A vote shows that `height` is decided; usually this node is about to decide it as well.
     pub(super) fn sync_hint(&mut self, height: Height, peer: PeerTag, cx: &mut Cx<'_>) {
-        self.sync.best_seen = self.sync.best_seen.max(height);
-        self.sync.hint.get_or_insert((cx.now.plus_ms(HINT_GRACE_MS), peer));
+        self.sync.hint.get_or_insert((cx.now.plus_ms(HINT_GRACE_MS), peer, height));
     }
 
-    /// A peer is known to have decided `height`: fetch what is missing, from it.
+    /// A peer claims to have decided `height`: fetch what is missing, from it.
     pub(super) fn behind(&mut self, height: Height, peer: PeerTag, cx: &mut Cx<'_>) {
-        self.sync.best_seen = self.sync.best_seen.max(height);
-        if height <= self.chain.state.height || self.sync.busy_until.is_some_and(|until| until > cx.now) {
+        if height <= self.chain.state.height || !self.sync.may_ask(peer, cx.now) {
             return;
         }
-        self.sync.busy_until = Some(cx.now.plus_ms(SYNC_TIMEOUT_MS));
-        let request = BlocksRequest { from: self.next_height(), count: SYNC_BLOCKS };
-        let id = self.requests.next(Purpose::Blocks);
+        if let Some(late) = self.sync.asked.take() {
+            self.sync.rest(late, cx.now);
+            if late.peer == peer {
+                return;
+            }
+        }
+        let from = self.next_height();
+        let id = self.requests.next(Purpose::CatchUp);
+        self.sync.asked = Some(Asked { id, peer, from, claimed: height, at: cx.now });
+        let request = BlocksRequest { from, count: SYNC_BLOCKS };
         cx.effect(Effect::Request(id, Destination::Peer(peer), Request::Blocks(request)));
+    }
+
+    /// A request for blocks to catch up was answered, or failed.
+    pub(super) fn caught_up(&mut self, id: RequestId, cx: &mut Cx<'_>) {
+        let Some(asked) = self.sync.asked.take_if(|asked| asked.id == id) else { return };
+        if self.next_height() == asked.from {
+            self.sync.rest(asked, cx.now); // not a block of those that it claimed
+        } else {
+            self.behind(asked.claimed, asked.peer, cx);
+        }
     }
 
     pub(super) fn on_status(
@@ -124,10 +171,6 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
-    pub(super) fn on_blocks_failed(&mut self, _cx: &mut Cx<'_>) {
-        self.sync.busy_until = None;
-    }
-
     /// Blocks decided by others: each is judged by its commit and by the ledger rules (B-3, B-5).
     pub(super) fn on_blocks(
         &mut self,
@@ -135,8 +178,6 @@ impl<L: Ledger> Engine<L> {
         blocks: Vec<Verified<CommittedBlock>>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Unavailable> {
-        self.sync.busy_until = None;
-        let before = self.chain.state.height;
         for block in blocks {
             let block = block.into_inner();
             if block.block.header.height <= self.chain.state.height {
@@ -146,9 +187,6 @@ impl<L: Ledger> Engine<L> {
                 cx.effect(Effect::Penalty(peer, Offence::InvalidBlock));
                 return Ok(());
             }
-        }
-        if self.chain.state.height > before {
-            self.behind(self.sync.best_seen, peer, cx);
         }
         Ok(())
     }

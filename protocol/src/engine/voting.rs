@@ -3,8 +3,11 @@
 
 use super::api::{Effect, Offence, Path, RejectReason, Status, Time};
 use super::pool::{Recent, Stage};
-use super::{ByTxid, Cx, Engine, Ledger, PeerTag, Record, Turn};
-use crate::bounds::{STATUS_BATCHES_BYTES_MAX, STATUS_BATCHES_MAX};
+use super::{ByTxid, Cx, Engine, Kept, Ledger, PeerTag, Record, Turn};
+use crate::bounds::{
+    AHEAD_BATCH_VOTES_MAX, AHEAD_BATCHES_MAX, DEFERRED_VOTES_MAX, EARLY_TALLIES_MAX, EARLY_VOTES_MAX, LOSERS_MAX,
+    SEAL_TXIDS_MAX, STATUS_BATCHES_BYTES_MAX, STATUS_BATCHES_MAX,
+};
 use crate::codec::encoded_len;
 use crate::finality::{Certified, Phase, Tally, VoteBatch};
 use crate::hash::Txid;
@@ -18,20 +21,6 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-/// Most transactions with votes but without a body here; the oldest is forgotten first, and asked
-/// for again when it matters.
-const EARLY_TALLIES_MAX: usize = 32_768;
-/// Most votes in the batches that these keep alive (32 bytes each, for each validator): a batch for one
-/// unknown transaction may hold 4,096 votes.
-const EARLY_VOTES_MAX: usize = 4 * 1024 * 1024;
-/// Votes of others that may wait for the next record; when there are more they are made durable at once.
-const DEFERRED_VOTES_MAX: usize = 65_536;
-/// Losers of conflicts that are remembered, to say so when asked.
-const LOSERS_MAX: usize = 16_384;
-/// Most vote batches of the next epoch that are kept until it begins; further ones are asked for later (F-6).
-const AHEAD_BATCHES_MAX: usize = 1_024;
-/// Most votes in these.
-const AHEAD_BATCH_VOTES_MAX: usize = 65_536;
 /// Everything about finality votes of the current epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Voting {
@@ -92,6 +81,20 @@ impl Voting {
         let ended = core::mem::replace(self, Self::new());
         let Self { losers, ahead, ahead_votes, last_flush, interval_ms, .. } = ended;
         *self = Self { losers, ahead, ahead_votes, last_flush, interval_ms, ..Self::new() };
+    }
+
+    pub fn kept(&self) -> [Kept; 8] {
+        let newest = self.newest.values().map(VecDeque::len).max().unwrap_or_default();
+        [
+            Kept::new("transactions with votes and without a body", self.early.len(), EARLY_TALLIES_MAX),
+            Kept::new("votes in batches that these keep", self.early_votes, EARLY_VOTES_MAX),
+            Kept::new("votes that are not durable yet", self.deferred_votes, DEFERRED_VOTES_MAX),
+            Kept::new("vote batches of the next epoch", self.ahead.len(), AHEAD_BATCHES_MAX),
+            Kept::new("votes in these", self.ahead_votes, AHEAD_BATCH_VOTES_MAX),
+            Kept::new("newest vote batches of one validator", newest, STATUS_BATCHES_MAX),
+            Kept::new("remembered losers of conflicts", self.losers.len(), LOSERS_MAX),
+            Kept::new("own Commit votes for what is in no block", self.own_commits.len(), SEAL_TXIDS_MAX),
+        ]
     }
 
     /// Transactions that this validator voted Commit for in this epoch and that are in no block.
@@ -327,6 +330,11 @@ impl<L: Ledger> Engine<L> {
     fn remember_early(&mut self, txid: Txid, batch_votes: usize) {
         self.voting.early.push_back((txid, batch_votes));
         self.voting.early_votes += batch_votes;
+        self.trim_early();
+    }
+
+    /// The oldest are forgotten first, whether they never had a body here or have left the pool.
+    pub(super) fn trim_early(&mut self) {
         while (self.voting.early.len() > EARLY_TALLIES_MAX || self.voting.early_votes > EARLY_VOTES_MAX)
             && let Some((oldest, votes)) = self.voting.early.pop_front()
         {

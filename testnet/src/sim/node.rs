@@ -49,6 +49,8 @@ pub(super) struct History {
     pub height: Height,
     pub locks: BTreeMap<(Epoch, OutPoint), Txid>,
     pub block_votes: BTreeSet<(Height, Round, BlockPhase, Option<BlockHash>)>,
+    /// The process before stopped cleanly, and the log is not what it left, or the ledger lacks blocks.
+    pub lacks_what_was_left: bool,
 }
 
 impl History {
@@ -100,6 +102,10 @@ pub(super) struct Node {
     pub believes_all: bool,
     /// It said that it is silent.
     pub is_silent: bool,
+    /// How many other nodes there are.
+    pub peers: usize,
+    /// What a clean stop left in the log, until the next start.
+    left: Option<Vec<Record>>,
     tidied_at: u64,
     tidied: u64,
 }
@@ -134,6 +140,8 @@ impl Node {
             is_bare: false,
             believes_all: false,
             is_silent: false,
+            peers: 0,
+            left: None,
             tidied_at: 0,
             tidied: 0,
         }
@@ -147,8 +155,14 @@ impl Node {
         self.config.key.as_ref()
     }
 
-    pub const fn tuning(&self) -> &Tuning {
-        &self.config.tuning
+    /// Bytes and blocks that its log has grown by since it was compacted.
+    pub fn since_compaction(&self) -> (u64, u64) {
+        self.life.as_ref().map(|life| life.consensus.since_compaction()).unwrap_or_default()
+    }
+
+    /// Decoded blocks that it has in memory.
+    pub fn blocks_cached(&self) -> usize {
+        self.life.as_ref().map_or(0, |life| life.reader.blocks_cached())
     }
 
     /// The process ends, whatever it was at; nothing that it still holds reaches the disk.
@@ -157,6 +171,17 @@ impl Node {
         self.life = None;
         self.inbox.clear();
         (self.turn_at, self.dies_after) = (None, None);
+    }
+
+    /// The process ends as `timed` does when it is told to.
+    pub fn stop(&mut self) -> Result<(), StoreError> {
+        let Some(Life { consensus, reader }) = self.life.take() else { return Ok(()) };
+        let live = consensus.engine().live_records();
+        consensus.close()?;
+        drop(reader);
+        self.left = Some(live);
+        self.kill();
+        Ok(())
     }
 
     /// Starts from what the disk holds, as `timed` does.
@@ -170,7 +195,9 @@ impl Node {
         let Opened { journal, ledger, reader, state, last_commit, records, past } =
             Store::open_on_with(self.disk.files(), &config.genesis, owner)?;
         config.past = if self.believes_all { Past::default() } else { past };
-        let mut history = History::default();
+        let left = self.left.take();
+        let lacks_what_was_left = left.is_some_and(|left| left != records);
+        let mut history = History { lacks_what_was_left, ..History::default() };
         records.iter().for_each(|record| history.note(record));
         let engine = Engine::new(config, state, last_commit, ledger);
         let mut consensus = Consensus::restore(engine, journal, records)?;

@@ -38,6 +38,10 @@ pub enum Fault {
     Killed,
     /// A process was killed when some effects of a turn had left and others had not.
     KilledSending,
+    /// A node was told to stop, and compacted its log on the way out.
+    Stopped,
+    /// Likewise, while it listened to others or was silent.
+    StoppedQuiet,
     /// A disk was full.
     DiskFull,
     /// A disk was slow.
@@ -73,6 +77,8 @@ impl Fault {
             Self::PowerLostAtStart => "power lost while starting",
             Self::Killed => "processes killed",
             Self::KilledSending => "processes killed while sending",
+            Self::Stopped => "nodes stopped cleanly",
+            Self::StoppedQuiet => "likewise while listening or silent",
             Self::DiskFull => "disks full",
             Self::DiskSlow => "disks slow",
             Self::OldLedger => "old ledgers put back",
@@ -111,8 +117,10 @@ pub enum Invariant {
     Remembered,
     /// Heights, rounds and epochs of a node never go back.
     NeverBack,
-    /// Pool, orphans and queues stay within their bounds.
+    /// Everything that others can make grow stays within its bound: pool, votes, evidence, layers, queues, the log.
     Bounds,
+    /// A log that was compacted holds what is live, and nothing else.
+    LiveLog,
     /// No honest node blames another one.
     NoBlame,
     /// Who bonds in an epoch votes from the one after the next on, and who withdraws votes as long.
@@ -137,6 +145,7 @@ impl Invariant {
             Self::Remembered => "remembered after a restart",
             Self::NeverBack => "heights, rounds, epochs never back",
             Self::Bounds => "memory within bounds",
+            Self::LiveLog => "compacted logs hold what is live",
             Self::NoBlame => "no honest node blamed",
             Self::Members => "validators follow bonds",
             Self::OnlyLiarsAccused => "only liars accused",

@@ -23,8 +23,10 @@ pub struct Scenario {
     pub epoch_blocks: u64,
     /// Number of payments.
     pub payments: usize,
-    /// Number of double spends: two payments of one coin, sent to different nodes at once.
+    /// Number of double spends: two payments of one coin, sent to different nodes.
     pub double_spends: usize,
+    /// How much later the second half of a double spend comes, in milliseconds, at most. Half of them come at once.
+    pub late_half_ms: u64,
     /// Longest chain of payments on top of each side of a double spend.
     pub chain_max: u64,
     /// Length of the time with faults and new payments, in milliseconds. After it everything heals.
@@ -62,6 +64,8 @@ pub struct DiskFaults {
     pub forgets_syncs: bool,
     /// How often an honest node dies and is started again.
     pub crashes: u32,
+    /// How often an honest node is told to stop and started again. If ever, some are also stopped soon after they started.
+    pub stops: u32,
     /// How often a validator is set back: its data disk to an old image, its history kept; its whole machine; or its
     /// history is lost. Only such as can be silent without stopping the network.
     pub set_backs: u32,
@@ -71,7 +75,8 @@ pub struct DiskFaults {
     pub full: u32,
     /// How often the disk of a node is slow for a while.
     pub slow: u32,
-    /// Blocks after which a node compacts its log and, every other time, makes a checkpoint.
+    /// Blocks after which a node compacts its log and, every other time, makes a checkpoint; it does so by itself as well,
+    /// when that is due.
     pub tidy_blocks: u64,
 }
 
@@ -98,6 +103,7 @@ impl Scenario {
                 sync_us: 200,
                 forgets_syncs: false,
                 crashes: 0,
+                stops: 0,
                 set_backs: 0,
                 believes_all: false,
                 full: 0,
@@ -107,6 +113,7 @@ impl Scenario {
             epoch_blocks: 3,
             payments: 40,
             double_spends: 0,
+            late_half_ms: 0,
             chain_max: 0,
             faulty_ms: 4_000,
             settle_ms: 20_000,
@@ -126,6 +133,7 @@ impl Scenario {
             _ => (0..count).map(|index| 1 + pick(100 + index, 4)).collect(),
         };
         let [joiners, leavers] = [joiners, leavers].map(|count| usize::try_from(count).unwrap_or_default());
+        let epoch_blocks = 2 + pick(16, 5);
         let most = liars_max(weights.get(joiners + leavers..).unwrap_or_default());
         Self {
             seed,
@@ -146,15 +154,18 @@ impl Scenario {
                 sync_us: one_of([0, 200, 1_000, 6_000], pick(13, 4)),
                 forgets_syncs: false,
                 crashes: small(6, 6),
+                stops: small(18, 4),
                 set_backs: small(17, 4),
                 believes_all: false,
                 full: small(14, 2),
                 slow: small(15, 3),
-                tidy_blocks: 1 + pick(9, 4),
+                tidy_blocks: one_of([1, 2, 3, 4, 1_000], pick(9, 5)),
             },
-            epoch_blocks: 2 + pick(16, 5),
+            epoch_blocks,
             payments: 32,
             double_spends: 6,
+            // A block takes a second or more: halves lie in one epoch, across its end, and further apart.
+            late_half_ms: 2_000 * epoch_blocks,
             chain_max: 4,
             faulty_ms: 8_000,
             settle_ms: 60_000,

@@ -61,6 +61,14 @@ pub(super) struct Submission {
     pub at_ms: u64,
     pub node: usize,
     pub transaction: Transaction,
+    /// Whether any node was given it.
+    pub handed_in: bool,
+}
+
+impl Submission {
+    const fn new(at_ms: u64, node: usize, transaction: Transaction) -> Self {
+        Self { at_ms, node, transaction, handed_in: false }
+    }
 }
 
 /// A validator that joins or leaves.
@@ -76,6 +84,8 @@ pub(super) struct BondMove {
 #[derive(Debug, Default)]
 pub(super) struct Workload {
     pub submissions: Vec<Submission>,
+    /// How many of them no node was given yet.
+    pub outstanding: usize,
     /// Payments that nothing conflicts with, and bonds: all must become final.
     pub lone: Vec<Txid>,
     /// Bonds that are made and withdrawn.
@@ -106,22 +116,26 @@ impl Workload {
             workload.lone.push(txid);
             change.push_back((payer, at_ms, OutPoint { txid, index: 1 }, amount / 3));
             let node = chance.index(honest);
-            workload.submissions.push(Submission { at_ms, node, transaction });
+            workload.submissions.push(Submission::new(at_ms, node, transaction));
         }
         for index in scenario.payments..scenario.payments + scenario.double_spends {
-            let at_ms = chance.below(scenario.faulty_ms);
-            let node = chance.index(honest);
-            let sides = [0, 1].map(|side| {
+            let first_ms = chance.below(scenario.faulty_ms);
+            let first = chance.index(honest);
+            let late_ms = chance.below(2) * chance.below(scenario.late_half_ms);
+            let sides = [0, 1].map(|side: usize| {
+                let (at_ms, node) =
+                    if side == 0 { (first_ms, first) } else { (first_ms + late_ms, (first + 1) % honest) };
                 let transaction = coins.pay(index, coins.coin(index), COIN_UNITS, (4, index * 2 + side));
                 let txid = transaction.txid();
-                workload.submissions.push(Submission { at_ms, node: (node + side) % honest, transaction });
+                workload.submissions.push(Submission::new(at_ms, node, transaction));
                 let length = chance.below(scenario.chain_max + 1);
-                workload.chain(&coins, (index, txid), length, at_ms, (node + side) % honest);
+                workload.chain(&coins, (index, txid), length, at_ms, node);
                 txid
             });
             workload.pairs.push((sides[0], sides[1]));
         }
         workload.move_bonds(&coins, scenario, chance);
+        workload.outstanding = workload.submissions.len();
         workload
     }
 
@@ -149,7 +163,7 @@ impl Workload {
             self.moves.extend(moves.map(|(validator, txid)| BondMove { validator, joins, txid }));
             for transaction in transactions {
                 self.lone.push(transaction.txid());
-                self.submissions.push(Submission { at_ms, node, transaction });
+                self.submissions.push(Submission::new(at_ms, node, transaction));
             }
         }
     }
@@ -161,7 +175,7 @@ impl Workload {
             let transaction = coins.pay(payer, OutPoint { txid: parent, index: 1 }, amount, (5, payer));
             let txid = transaction.txid();
             self.chained.push((parent, txid));
-            self.submissions.push(Submission { at_ms, node, transaction });
+            self.submissions.push(Submission::new(at_ms, node, transaction));
             (parent, amount) = (txid, amount / 3);
         }
     }

@@ -4,11 +4,11 @@ mod opposed;
 
 use super::admission::From;
 use super::api::{Effect, Event, Offence};
-use super::{Cx, Engine, Ledger, Record};
+use super::{Cx, Engine, Kept, Ledger, Record};
 use crate::bitmap::Bitmap;
 use crate::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
 use crate::block::{BlockPhase, BlockVote, Closing, Commit, CommitSignature, Evidence, Proposal};
-use crate::bounds::{CLOSING_EVIDENCE_MAX, EVIDENCE_HELD_BYTES_MAX, STATUS_EVIDENCE_BYTES_MAX};
+use crate::bounds::{CLOSING_EVIDENCE_MAX, EVIDENCE_HELD_BYTES_MAX, OPPOSED_MAX, STATUS_EVIDENCE_BYTES_MAX};
 use crate::finality::{Phase, Seal, VoteBatch};
 use crate::hash::Txid;
 use crate::keys::PublicKey;
@@ -35,6 +35,15 @@ impl Accused {
     /// All that is held, in order of the offenders.
     pub fn held(&self) -> impl Iterator<Item = &Arc<Evidence>> {
         self.held.values()
+    }
+
+    /// With so many that have a vote to lose.
+    pub fn kept(&self, voters: usize) -> [Kept; 3] {
+        [
+            Kept::new("pieces of evidence", self.held.len(), voters),
+            Kept::new("bytes of evidence", self.bytes, EVIDENCE_HELD_BYTES_MAX),
+            Kept::new("payments with a conflict that are watched", self.opposed.len(), OPPOSED_MAX),
+        ]
     }
 
     /// Whether conflicts of a payment were seen: its votes are worth keeping although it is settled.

@@ -1,15 +1,12 @@
 //! Payments that another one spends an output with: what is kept to notice who votes for both (`SPEC.md` X-3).
 
 use super::super::ByTxid;
+use crate::bounds::OPPOSED_MAX;
 use crate::hash::Txid;
 use crate::transaction::{OutPoint, Transaction};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-
-/// Most bodies of opposed payments that are kept, 16 KiB each at most; the oldest is forgotten first. Whoever floods the
-/// node with double spends can so hide a contradiction from it, but not from everybody, and wins nothing by it.
-const OPPOSED_MAX: usize = 1_024;
 
 /// Their bodies, also of those that have lost or are in a block.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +20,10 @@ impl Opposed {
     /// Whether a payment is among them. Costs next to nothing while there are none.
     pub fn contains(&self, txid: &Txid) -> bool {
         self.bodies.contains_key(txid)
+    }
+
+    pub fn len(&self) -> usize {
+        self.bodies.len().max(self.order.len())
     }
 
     pub fn body(&self, txid: &Txid) -> Option<&Arc<Transaction>> {

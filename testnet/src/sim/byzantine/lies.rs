@@ -1,13 +1,13 @@
 //! The lies themselves.
 
-use super::{Knowledge, Liar};
+use super::{BOASTED_BLOCKS, Knowledge, Liar};
 use std::sync::Arc;
 use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
 use timecoin_protocol::engine::{Reply, Request};
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::validator::{Epoch, Height, Round};
-use timecoin_protocol::wire::{Answer, Opinion, Query, Vote};
+use timecoin_protocol::wire::{Answer, Opinion, Query, StatusResponse, Vote};
 
 impl Liar<'_> {
     /// What it says when it is asked; nothing if it says what its engine says.
@@ -21,12 +21,23 @@ impl Liar<'_> {
 
     /// Whether it leaves a request without an answer.
     pub const fn ignores(&self, request: &Request) -> bool {
-        self.habits.withholds && matches!(request, Request::Transactions(_) | Request::Certificates(_))
+        self.habits.withholds
+            && matches!(request, Request::Transactions(_) | Request::Certificates(_) | Request::Blocks(_))
     }
 
     /// Whether it keeps an answer back.
     pub const fn keeps_back(&self, reply: &Reply) -> bool {
         self.habits.withholds && matches!(reply, Reply::Transactions(_) | Reply::Certificates(_))
+    }
+
+    /// What it answers in the place of what its engine would: its tip is far above all others.
+    pub fn boast(&self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Status(status) if self.habits.boasts => {
+                Reply::Status(StatusResponse { tip: Height(status.tip.0 + BOASTED_BLOCKS), ..status })
+            }
+            reply => reply,
+        }
     }
 
     /// Whether it has never heard of a payment.
@@ -48,14 +59,28 @@ impl Liar<'_> {
 
     /// What one half of the network hears in the place of a vote: another block, or none.
     pub fn contradict(&self, vote: &BlockVote, knowledge: &Knowledge) -> Option<BlockVote> {
-        let block = vote.block.filter(|_| self.habits.contradicts)?;
-        let other = knowledge.twins.get(&block).copied();
+        if !self.habits.contradicts {
+            return None;
+        }
+        let other = match vote.block {
+            Some(block) => knowledge.twins.get(&block).copied(),
+            None => Some(*knowledge.proposed.get(&(vote.height, vote.round))?),
+        };
         Some(self.block_vote(vote.epoch, vote.height, vote.round, vote.phase, other))
     }
 
-    /// Likewise a seal: one that lists nothing, so that what is final may be forgotten.
+    /// Likewise of a batch of votes for payments: the other sides of the double spends in it.
+    pub fn split_batch(&self, batch: &VoteBatch, knowledge: &Knowledge) -> Option<VoteBatch> {
+        let side = |txid: &Txid| knowledge.rivals.get(txid).copied().unwrap_or(*txid);
+        let txids: Vec<Txid> = batch.txids.iter().map(side).collect();
+        let differs = self.habits.splits_votes && txids != batch.txids;
+        differs.then(|| VoteBatch::sign(batch.epoch, batch.phase, txids, self.key, self.genesis))
+    }
+
+    /// Likewise a seal: one that lists nothing, so that what is final may be forgotten; or what does not exist.
     pub fn contradict_seal(&self, seal: &Seal) -> Option<Seal> {
-        self.habits.contradicts.then(|| Seal::sign(seal.epoch, Vec::new(), self.key, self.genesis))
+        let other = if seal.txids.is_empty() { vec![Txid([9; 32])] } else { Vec::new() };
+        self.habits.contradicts.then(|| Seal::sign(seal.epoch, other, self.key, self.genesis))
     }
 
     fn block_vote(
@@ -99,10 +124,32 @@ impl Liar<'_> {
         }
     }
 
-    /// What each half of the network gets in the place of a proposal: two blocks, or nothing.
+    /// The same proposal for another epoch, height or round.
+    pub fn stray_proposals(&self, proposal: &Proposal) -> Vec<Proposal> {
+        if !self.habits.strays {
+            return Vec::new();
+        }
+        let elsewhere = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 40)];
+        let valid = proposal.valid_round.map(|round| (round, proposal.proof.clone()));
+        let stray = |(epochs, heights, rounds)| {
+            let mut block = proposal.block.clone();
+            block.header.epoch.0 += epochs;
+            block.header.height.0 += heights;
+            Proposal::sign(Round(proposal.round.0 + rounds), valid.clone(), block, self.key, self.genesis)
+        };
+        elsewhere.into_iter().map(stray).collect()
+    }
+
+    /// What each half of the network gets in the place of a proposal: two blocks, one that breaks a rule, or nothing.
     pub fn proposals(&self, proposal: &Arc<Proposal>, knowledge: &mut Knowledge) -> [Option<Arc<Proposal>>; 2] {
         if self.habits.stalls {
             return [None, None];
+        }
+        if self.habits.spoils_proposals && proposal.valid_round.is_none() {
+            let mut block = proposal.block.clone();
+            block.header.utxo_set.0[0] ^= 1; // it does not match what the block does (B-7)
+            let spoilt = Some(Arc::new(Proposal::sign(proposal.round, None, block, self.key, self.genesis)));
+            return [spoilt.clone(), spoilt];
         }
         let same = Some(Arc::clone(proposal));
         if !self.habits.splits_proposals || proposal.valid_round.is_some() {

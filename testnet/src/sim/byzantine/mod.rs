@@ -7,23 +7,34 @@ mod lies;
 
 use super::chance::Chance;
 use std::collections::BTreeMap;
+use timecoin_protocol::block::Proposal;
 use timecoin_protocol::hash::{BlockHash, GenesisHash, Txid};
 use timecoin_protocol::keys::SecretKey;
 use timecoin_protocol::transaction::{OutPoint, Transaction};
+use timecoin_protocol::validator::{Height, Round};
 use timecoin_protocol::wire::{Answer, Opinion, Query};
+
+/// How many habits there are.
+const HABITS: u64 = 12;
+/// How many blocks more than there are a liar says that it has.
+const BOASTED_BLOCKS: u64 = 1_000;
 
 /// What a liar does, each habit or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Habits {
     /// Votes Prepare and Commit for every side of a double spend.
     pub votes_for_both: bool,
+    /// Votes for one side of a double spend towards one half of the network, and for the other side towards the other.
+    pub splits_votes: bool,
     /// Votes for different blocks, or none, towards the two halves of the network.
     pub contradicts: bool,
     /// Says in samples that it prefers the side that fewer honest validators prefer.
     pub keeps_splits: bool,
-    /// Gives no bodies and no certificates to those who ask.
+    /// Gives no bodies, no certificates and no blocks to those who ask.
     pub withholds: bool,
-    /// Repeats its votes for other epochs, heights and rounds.
+    /// Says that it has many more blocks than there are.
+    pub boasts: bool,
+    /// Repeats its votes, seals and proposals for other epochs, heights and rounds.
     pub strays: bool,
     /// Proposes different blocks to the two halves of the network.
     pub splits_proposals: bool,
@@ -31,12 +42,16 @@ pub(super) struct Habits {
     pub censors: bool,
     /// Does not propose.
     pub stalls: bool,
+    /// Proposes blocks that break a rule.
+    pub spoils_proposals: bool,
+    /// Sends its votes and proposals late.
+    pub dawdles: bool,
 }
 
 impl Habits {
     /// Draws habits: one at least.
     pub fn draw(chance: &mut Chance) -> Self {
-        let bits = chance.bits() | 1 << chance.below(8);
+        let bits = chance.bits() | 1 << chance.below(HABITS);
         let has = |habit: u32| bits >> habit & 1 == 1;
         Self {
             votes_for_both: has(0),
@@ -47,6 +62,10 @@ impl Habits {
             splits_proposals: has(5),
             censors: has(6),
             stalls: has(7),
+            splits_votes: has(8),
+            boasts: has(9),
+            spoils_proposals: has(10),
+            dawdles: has(11),
         }
     }
 }
@@ -64,6 +83,8 @@ pub(super) struct Knowledge {
     contested: BTreeMap<Txid, OutPoint>,
     /// A second block for each proposed one.
     twins: BTreeMap<BlockHash, BlockHash>,
+    /// What was proposed in each round.
+    proposed: BTreeMap<(Height, Round), BlockHash>,
 }
 
 /// A lying validator's own side of it.
@@ -96,6 +117,12 @@ impl Knowledge {
     /// Both sides of the double spend that a payment is part of.
     pub fn sides(&self, txid: &Txid) -> Option<[Txid; 2]> {
         Some([*txid, *self.rivals.get(txid)?])
+    }
+
+    /// Somebody proposes a block.
+    pub fn note_proposal(&mut self, proposal: &Proposal) {
+        let header = &proposal.block.header;
+        self.proposed.entry((header.height, proposal.round)).or_insert_with(|| header.hash());
     }
 
     /// An honest validator answered somebody.

@@ -1,6 +1,7 @@
 //! What must hold after every step, and at the end.
 
 mod evidence;
+mod log;
 mod members;
 mod nodes;
 mod votes;

@@ -3,13 +3,11 @@
 use super::{Checked, Checks};
 use crate::sim::node::Node;
 use crate::sim::report::Invariant;
-use timecoin_node::bounds::DRIVER_INPUTS_MAX;
+use timecoin_node::bounds::{
+    BLOCKS_CACHED_MAX, CHECKPOINT_LAYERS, CHECKPOINT_ROWS, COMPACT_BLOCKS, COMPACT_BYTES, DRIVER_INPUTS_MAX,
+    REQUESTS_PER_PEER_MAX,
+};
 use timecoin_protocol::validator::{Epoch, Height};
-
-/// Most transactions that wait for an unknown parent (P-2).
-const ORPHANS_MAX: usize = 1_024;
-/// Most polls on the way.
-const POLLS_MAX: usize = 16;
 
 /// How far a node has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,12 +37,37 @@ impl Checks {
             return Err(format!("node {index} went back from {before:?} to {now:?}"));
         }
         self.report.check(Invariant::Bounds);
-        let tuning = node.tuning();
-        let within = gauges.pool_transactions <= tuning.pool_transactions_max
-            && gauges.pool_bytes <= tuning.pool_bytes_max
-            && gauges.orphans <= ORPHANS_MAX
-            && gauges.polls <= POLLS_MAX
-            && node.inbox.len() <= DRIVER_INPUTS_MAX;
-        if within { Ok(()) } else { Err(format!("node {index} is beyond its bounds: {gauges:?}")) }
+        match exceeded(node) {
+            Some(exceeded) => Err(format!("node {index} is beyond its bounds: {exceeded}")),
+            None => Ok(()),
+        }
     }
+}
+
+/// What a node has more of than it may, if anything.
+fn exceeded(node: &Node) -> Option<String> {
+    let engine = node.engine()?;
+    if let Some(kept) = engine.kept().find(|kept| !kept.fits()) {
+        return Some(format!("{kept:?}"));
+    }
+    let (layers, rows) = engine.ledger().above_checkpoint();
+    let (log_bytes, log_blocks) = node.since_compaction();
+    let requests = engine.requests_on_the_way();
+    // A checkpoint that is due is made before the turn ends (D-10): no thread here is behind with it. What is live (D-4)
+    // is checked when the log is compacted; this is what may come on top of it.
+    let is_within = layers < CHECKPOINT_LAYERS
+        && rows < CHECKPOINT_ROWS
+        && log_bytes < COMPACT_BYTES
+        && log_blocks < COMPACT_BLOCKS
+        && node.blocks_cached() <= BLOCKS_CACHED_MAX
+        && node.inbox.len() <= DRIVER_INPUTS_MAX
+        && requests <= node.peers.max(1) * REQUESTS_PER_PEER_MAX;
+    (!is_within).then(|| {
+        format!(
+            "{layers} layers, {rows} rows, {log_bytes} bytes and {log_blocks} blocks since compaction, {} blocks cached, \
+             {} inputs, {requests} requests",
+            node.blocks_cached(),
+            node.inbox.len()
+        )
+    })
 }

@@ -1,6 +1,6 @@
-//! Faults: planned before the run, done when their time has come, and healed at its end.
+//! Faults: done when their time has come, and healed at the end of the run.
 
-use super::{Happening, START_MS, WARM_UP_MS, World};
+use super::{Happening, START_MS, World};
 use crate::sim::disk::{Backup, FileName, Loss};
 use crate::sim::network::Cut;
 use crate::sim::node::LocalClock;
@@ -14,14 +14,18 @@ const DOWN_MS_MAX: u64 = 3_000;
 const SET_BACK_MS_MAX: u64 = 1_500;
 /// How long a validator that is set back is down, in milliseconds, at most.
 const SET_BACK_DOWN_MS_MAX: u64 = 300;
-/// How long a cut lasts, in milliseconds, at most.
-const CUT_MS_MAX: u64 = 3_000;
 /// How long a disk is full or slow, in milliseconds, at most.
 const DISK_MS_MAX: u64 = 2_000;
 /// How long a sync takes on a slow disk, in microseconds, at most.
 const SLOW_SYNC_US_MAX: u64 = 120_000;
-/// Writes and syncs until the power fails, at most.
-const POWER_OPERATIONS_MAX: u64 = 120;
+/// How long a node that was stopped is down, in milliseconds, at most.
+const STOPPED_MS_MAX: u64 = 1_000;
+/// Writes and syncs of a clean stop until the power fails, if it does, at most.
+const STOP_OPERATIONS_MAX: u64 = 40;
+/// How soon after its start a node is stopped again, in milliseconds, at most: while it listens, often.
+const QUICK_STOP_MS_MAX: u64 = 500;
+/// Likewise if it is silent.
+const SILENT_STOP_MS_MAX: u64 = 3_000;
 
 /// What a node suffers.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(super) enum NodeFault {
     Power(u64),
     /// The process is killed at once.
     Kill,
+    /// The process ends as it should, and leaves as little as possible to the next start.
+    Stop,
     /// The process is killed when so many effects of a turn have left.
     KillSending(usize),
     /// Somebody copies everything, to put some of it back later.
@@ -72,60 +78,10 @@ impl SetBack {
 }
 
 impl World {
-    fn faulty_moment(&mut self) -> u64 {
-        WARM_UP_MS + self.chance.below(self.scenario.faulty_ms)
-    }
-
-    pub(super) fn plan_faults(&mut self) {
-        let honest = self.scenario.honest();
-        for _ in 0..self.scenario.disks.crashes {
-            let (at_ms, node) = (self.faulty_moment(), self.chance.index(honest));
-            match self.chance.below(6) {
-                0 => self.after_ms(at_ms, Happening::Strike(node, NodeFault::Kill)),
-                1 => {
-                    let effects = self.chance.index(6);
-                    self.after_ms(at_ms, Happening::Strike(node, NodeFault::KillSending(effects)));
-                }
-                2 => self.after_ms(at_ms, Happening::Strike(node, NodeFault::Backup(SetBack::Ledger))),
-                3 => (0..honest).for_each(|node| {
-                    let operations = self.chance.below(POWER_OPERATIONS_MAX);
-                    self.after_ms(at_ms, Happening::Strike(node, NodeFault::Power(operations)));
-                }),
-                _ => {
-                    let operations = self.chance.below(POWER_OPERATIONS_MAX);
-                    self.after_ms(at_ms, Happening::Strike(node, NodeFault::Power(operations)));
-                }
-            }
-        }
-        let spare = self.scenario.spare();
-        for _ in 0..if spare.is_empty() { 0 } else { self.scenario.disks.set_backs } {
-            let (at_ms, node) = (self.faulty_moment(), spare[self.chance.index(spare.len())]);
-            let fault = match self.chance.below(4) {
-                0 => NodeFault::Backup(SetBack::Data),
-                1 => NodeFault::HistoryLost(self.chance.below(2) == 0),
-                _ => NodeFault::Backup(SetBack::Machine),
-            };
-            self.after_ms(at_ms, Happening::Strike(node, fault));
-        }
-        for (count, full) in [(self.scenario.disks.full, true), (self.scenario.disks.slow, false)] {
-            for _ in 0..count {
-                let (at_ms, node) = (self.faulty_moment(), self.chance.index(honest));
-                let fault = if full { NodeFault::Full } else { NodeFault::Slow };
-                self.after_ms(at_ms, Happening::Strike(node, fault));
-            }
-        }
-        for _ in 0..self.scenario.network.partitions {
-            let (at_ms, cut) = (self.faulty_moment(), Cut::draw(&mut self.chance));
-            self.after_ms(at_ms, Happening::Cut(cut));
-            let length_ms = self.chance.below(CUT_MS_MAX);
-            self.after_ms(at_ms + length_ms, Happening::Mend);
-        }
-    }
-
     /// Something happens to a node, if it runs.
-    pub(super) fn strike(&mut self, index: usize, fault: NodeFault) {
+    pub(super) fn strike(&mut self, index: usize, fault: NodeFault) -> Result<(), String> {
         if !self.nodes[index].is_up() || self.network.healed {
-            return;
+            return Ok(());
         }
         self.trace.note(self.now, index, || match &fault {
             NodeFault::OldImage(_, of) => format!("n{index} is set back to an old image: {of:?}"),
@@ -137,6 +93,7 @@ impl World {
                 self.checks.report.fault(Fault::Killed);
                 self.crash(index, Loss::Nothing);
             }
+            NodeFault::Stop => return self.stop(index),
             NodeFault::KillSending(effects) => self.nodes[index].dies_after = Some(effects),
             NodeFault::Backup(of) => {
                 let backup = Box::new(self.nodes[index].disk.backup());
@@ -176,6 +133,36 @@ impl World {
                 self.after_ms(length_ms, Happening::DiskAgain(index));
             }
         }
+        Ok(())
+    }
+
+    /// A node is told to stop, and does so cleanly: whatever it was at, the next start finds what it left, unless the
+    /// power fails meanwhile.
+    fn stop(&mut self, index: usize) -> Result<(), String> {
+        let speaks = self.nodes[index].speaks();
+        self.checks.report.fault(if speaks { Fault::Stopped } else { Fault::StoppedQuiet });
+        self.checks.compacted(index, &self.nodes[index])?;
+        if self.chance.below(4) == 0 {
+            self.nodes[index].disk.fail_power_after(self.chance.below(STOP_OPERATIONS_MAX));
+        }
+        match self.nodes[index].stop() {
+            Ok(()) => {
+                let down_ms = 1 + self.chance.below(STOPPED_MS_MAX);
+                self.crash_for(index, Loss::Nothing, down_ms);
+                Ok(())
+            }
+            Err(error) => self.stopped(index, &error.into()),
+        }
+    }
+
+    /// Some are stopped soon after they started.
+    fn plan_quick_stop(&mut self, index: usize) {
+        if self.scenario.disks.stops == 0 || self.network.healed || !self.is_honest(index) || self.chance.below(4) > 0 {
+            return;
+        }
+        let most = if self.nodes[index].is_set_back { SILENT_STOP_MS_MAX } else { QUICK_STOP_MS_MAX };
+        let after_ms = self.chance.below(most);
+        self.after_ms(after_ms, Happening::Strike(index, NodeFault::Stop));
     }
 
     /// From here on the node may remember less than it said; it still must not contradict it (D-15).
@@ -273,7 +260,13 @@ impl World {
             Ok((effects, history)) => {
                 self.trace.note(self.now, (index, syncs), || format!("n{index} runs, at {}", history.height));
                 self.end_turn(index, syncs, effects);
+                self.plan_quick_stop(index);
                 if self.is_honest(index) {
+                    if history.lacks_what_was_left {
+                        return Err(format!(
+                            "node {index} stopped cleanly, and its log is another one at the next start"
+                        ));
+                    }
                     if !self.nodes[index].is_set_back {
                         self.checks.remembers(index, &history)?;
                     }

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use timecoin_protocol::block::Proposal;
 use timecoin_protocol::engine::{
-    Ask, Destination, GossipTag, Input, PeerTag, Reply, ReplyTag, Request, RequestId, Response, Source,
+    Ask, Destination, GossipTag, Input, PeerTag, Reply, ReplyTag, Request, RequestId, Response, Source, Time,
 };
 use timecoin_protocol::finality::VoteBatch;
 use timecoin_protocol::keys::Verified;
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::wire::{Query, Vote};
 
+/// How late a liar sends what it says, in milliseconds, at most.
+const DAWDLE_MS_MAX: u64 = 1_500;
 /// After this long a request without an answer has failed.
 const REQUEST_TIMEOUT_MS: u64 = 2_000;
 
@@ -39,9 +41,13 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, message: &Rc<Envelope>) {
+        self.send_at(self.now, from, to, message);
+    }
+
+    fn send_at(&mut self, leaves: Time, from: usize, to: usize, message: &Rc<Envelope>) {
         let report = &mut self.checks.report;
         (report.messages, report.bytes) = (report.messages + 1, report.bytes + message.bytes);
-        for at in self.network.arrivals(self.now, (from, to), &mut self.chance, report) {
+        for at in self.network.arrivals(leaves, (from, to), &mut self.chance, report) {
             self.at(at, Happening::Deliver { from, to, message: Rc::clone(message) });
         }
     }
@@ -70,7 +76,10 @@ impl World {
         let other = match &vote {
             Vote::Block(vote) => liar.contradict(vote, &self.knowledge).map(Vote::Block),
             Vote::Seal(seal) => liar.contradict_seal(seal).map(Vote::Seal),
-            Vote::Finality(_) | Vote::Evidence(_) => None,
+            Vote::Finality(batch) => {
+                liar.split_batch(batch, &self.knowledge).map(|batch| Vote::Finality(Arc::new(batch)))
+            }
+            Vote::Evidence(_) => None,
         };
         let strays = liar.stray_votes(&vote);
         if other.is_some() || !strays.is_empty() {
@@ -80,16 +89,27 @@ impl World {
         self.checks.report.faults(Fault::Lie, lies);
         let other = other.map(|other| Envelope::new(Message::Vote(other), 0));
         let vote = Envelope::new(Message::Vote(vote), 0);
+        let leaves = self.dawdle(node);
         for to in self.peers(node) {
             let told = other.as_ref().filter(|_| to % 2 == 1).unwrap_or(&vote);
-            self.send(node, to, told);
+            self.send_at(leaves, node, to, told);
         }
         for stray in strays {
             self.gossip(node, Message::Vote(stray));
         }
     }
 
+    /// When what a liar says leaves.
+    fn dawdle(&mut self, node: usize) -> Time {
+        if !self.habits.get(&node).is_some_and(|habits| habits.dawdles) {
+            return self.now;
+        }
+        self.checks.report.fault(Fault::Lie);
+        self.now.plus_ms(self.chance.below(DAWDLE_MS_MAX))
+    }
+
     pub(super) fn publish_proposal(&mut self, node: usize, proposal: &Arc<Proposal>) -> Result<(), String> {
+        self.knowledge.note_proposal(proposal);
         let Some(habits) = self.habits.get(&node).copied() else {
             self.checks.proposal(node, proposal)?;
             self.gossip(node, Message::Proposal(Arc::clone(proposal)));
@@ -98,15 +118,21 @@ impl World {
         let mut knowledge = std::mem::take(&mut self.knowledge);
         let halves = self.liar(node).map(|liar| liar.proposals(proposal, &mut knowledge)).unwrap_or_default();
         self.knowledge = knowledge;
-        self.checks.report.faults(Fault::Lie, u64::from(habits.stalls || habits.splits_proposals));
+        let strays = self.liar(node).map(|liar| liar.stray_proposals(proposal)).unwrap_or_default();
+        let lies = habits.stalls || habits.splits_proposals || habits.spoils_proposals;
+        self.checks.report.faults(Fault::Lie, u64::from(lies) + u64::try_from(strays.len()).unwrap_or_default());
         if halves[0] != halves[1] {
             self.checks.contradicts(node);
         }
         for (half, told) in halves.into_iter().enumerate() {
             let Some(told) = told.map(|told| Envelope::new(Message::Proposal(told), 0)) else { continue };
+            let leaves = self.dawdle(node);
             for to in self.peers(node).filter(|to| to % 2 == half) {
-                self.send(node, to, &told);
+                self.send_at(leaves, node, to, &told);
             }
+        }
+        for stray in strays {
+            self.gossip(node, Message::Proposal(Arc::new(stray)));
         }
         Ok(())
     }
@@ -143,6 +169,10 @@ impl World {
             self.checks.report.fault(Fault::Lie);
             return;
         }
+        let reply = match self.liar(node) {
+            Some(liar) => liar.boast(reply),
+            None => reply,
+        };
         if let (Some(query), Reply::Query(answer), true) = (query, &reply, self.is_honest(node)) {
             self.knowledge.overhear(node, &query, answer);
         }

@@ -3,6 +3,7 @@
 mod envelope;
 mod faults;
 mod messages;
+mod plan;
 mod turns;
 
 use super::byzantine::{Habits, Knowledge, Liar};
@@ -142,6 +143,7 @@ impl World {
         self.after_ms(WARM_UP_MS + self.scenario.faulty_ms, Happening::HealAll);
         for node in 0..self.nodes.len() {
             self.nodes[node].sync_us = self.scenario.disks.sync_us;
+            self.nodes[node].peers = self.nodes.len() - 1;
             self.nodes[node].believes_all = self.scenario.disks.believes_all;
             if self.scenario.disks.forgets_syncs {
                 self.nodes[node].disk.forget_syncs();
@@ -181,6 +183,7 @@ impl World {
     fn is_settled(&self) -> bool {
         let honest = self.scenario.honest();
         self.checks.report.epochs >= EPOCHS_MIN
+            && self.workload.outstanding == 0
             && self.nodes.iter().take(honest).all(Node::speaks)
             && self.checks.settled(&self.workload, honest).is_ok()
     }
@@ -195,9 +198,9 @@ impl World {
             Happening::Turn(node) => return self.turn(node),
             Happening::Release { node, life, effects } => return self.release(node, life, effects),
             Happening::Start(node) => return self.start(node),
+            Happening::Strike(node, fault) => return self.strike(node, fault),
             Happening::Unanswered { node, request, serial } => self.unanswered(node, request, serial),
             Happening::Submit(index) => self.submit(index),
-            Happening::Strike(node, fault) => self.strike(node, fault),
             Happening::Cut(cut) => self.cut(cut),
             Happening::Mend => self.mend(),
             Happening::DiskAgain(node) => self.disk_again(node),
@@ -210,7 +213,10 @@ impl World {
     /// node may refuse it (its parent is on the way), or die with it.
     fn submit(&mut self, index: usize) {
         let submission = self.workload.submissions[index].clone();
-        if self.checks.has_ended(&submission.transaction) {
+        // Whoever spends twice hands the second half in although the first may be final.
+        let is_first = !std::mem::replace(&mut self.workload.submissions[index].handed_in, true);
+        self.workload.outstanding -= usize::from(is_first);
+        if !is_first && self.checks.has_ended(&submission.transaction) {
             return;
         }
         self.checks.submitted(&submission.transaction, self.now);

@@ -50,7 +50,13 @@ impl World {
             Ok((effects, tidied)) => {
                 self.note_tidied(tidied);
                 self.end_turn(index, syncs, effects);
-                if self.is_honest(index) { self.checks.stands(index, &self.nodes[index]) } else { Ok(()) }
+                if !self.is_honest(index) {
+                    return Ok(());
+                }
+                if tidied == Tidied::Log {
+                    self.checks.compacted(index, &self.nodes[index])?;
+                }
+                self.checks.stands(index, &self.nodes[index])
             }
             Err(error) => self.stopped(index, &error),
         }
