@@ -24,6 +24,8 @@ const HINT_GRACE_MS: u64 = 250;
 const SYNC_TIMEOUT_MS: u64 = 10_000;
 /// How many times as long as a request that brought nothing took, whoever was asked is not asked again (N-22).
 const SYNC_REST: u64 = 8;
+/// Longest such pause, in milliseconds: a peer that was only paused or cut off may be the only one that is there.
+const SYNC_REST_MS_MAX: u64 = 30_000;
 
 /// A request for blocks that is on the way.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,8 @@ impl Sync {
     fn rest(&mut self, asked: Asked, now: Time) {
         let took = now.micros_since(asked.at);
         self.resting.retain(|_, until| *until > now);
-        self.resting.insert(asked.peer, Time(now.0.saturating_add(took.saturating_mul(SYNC_REST))));
+        let rest_us = took.saturating_mul(SYNC_REST).min(SYNC_REST_MS_MAX * 1_000);
+        self.resting.insert(asked.peer, Time(now.0.saturating_add(rest_us)));
         if self.resting.len() > RESTING_PEERS_MAX
             && let Some(first) = self.resting.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer)
         {
