@@ -3,6 +3,7 @@
 
 mod cluster;
 mod directory;
+#[allow(dead_code, reason = "power is not lost here")]
 #[path = "../store/support/disk.rs"]
 mod disk;
 mod driver;

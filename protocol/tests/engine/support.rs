@@ -1,5 +1,4 @@
 //! One engine among four validators of equal weight, whose other three are played by the test.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

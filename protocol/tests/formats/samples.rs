@@ -1,5 +1,4 @@
 //! One value of every wire type, made from fixed seeds.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::Arc;
 use timecoin_protocol::address::Owner;

@@ -1,5 +1,4 @@
 //! A small network with money, and blocks on top of it, for the tests of the ledger.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
