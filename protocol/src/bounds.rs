@@ -127,7 +127,7 @@ pub const AHEAD_ROUNDS: u32 = 2;
 pub const AHEAD_VOTES_MAX: usize = 8 * VALIDATORS_MAX;
 /// Most different seals kept of one validator, besides those that a proposal names. An honest one makes one.
 pub const SEALS_PER_VALIDATOR_MAX: usize = 2;
-/// Peers that claimed blocks and gave none, which are not asked for any for a while (N-22); the one whose time ends first is
+/// Peers that claimed blocks and gave none, after which others are asked first for a while (N-22); the one whose time ends first is
 /// forgotten first.
 pub const RESTING_PEERS_MAX: usize = 1_024;
 /// Most bodies of opposed payments that are kept, 16 KiB each at most; the oldest is forgotten first. Whoever floods the

@@ -22,10 +22,10 @@ const SYNC_BLOCKS: u32 = 64;
 const HINT_GRACE_MS: u64 = 250;
 /// How long one request for blocks may keep others from being made, in milliseconds.
 const SYNC_TIMEOUT_MS: u64 = 10_000;
-/// How many times as long as a request that brought nothing took, whoever was asked is not asked again (N-22).
+/// How many times as long as a request that brought nothing took, others are asked before whoever was asked (N-22).
 const SYNC_REST: u64 = 8;
-/// Longest such pause, in milliseconds: a peer that was only paused or cut off may be the only one that is there.
-const SYNC_REST_MS_MAX: u64 = 30_000;
+/// How long others have to claim blocks until one that rests is asked all the same, in milliseconds: after a cut, all may rest.
+const LAST_RESORT_MS: u64 = 2_000;
 
 /// A request for blocks that is on the way.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,10 @@ struct Asked {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sync {
     asked: Option<Asked>,
-    /// Peers that gave no block when they were asked, and until when what they claim counts for nothing.
+    /// Peers that gave no block when they were asked, and until when others are asked first.
     resting: BTreeMap<PeerTag, Time>,
+    /// One of these that claims blocks, and when it is asked if nobody else was.
+    last_resort: Option<(Time, PeerTag, Height)>,
     next_status: Time,
     /// A peer that seemed to be ahead, and when to ask it if this node still is not.
     hint: Option<(Time, PeerTag, Height)>,
@@ -52,26 +54,33 @@ pub(super) struct Sync {
 
 impl Sync {
     pub fn deadline(&self) -> Option<Time> {
-        earlier(Some(self.next_status), self.hint.map(|(at, ..)| at))
+        let waiting = earlier(self.hint.map(|(at, ..)| at), self.last_resort.map(|(at, ..)| at));
+        earlier(Some(self.next_status), waiting)
     }
 
     pub fn kept(&self) -> Kept {
         Kept::new("peers that gave no block when they were asked", self.resting.len(), RESTING_PEERS_MAX)
     }
 
-    /// Whether a peer that claims blocks may be asked for them.
-    fn may_ask(&self, peer: PeerTag, now: Time) -> bool {
-        self.asked.is_none_or(|asked| asked.at.plus_ms(SYNC_TIMEOUT_MS) <= now)
-            && self.resting.get(&peer).is_none_or(|until| *until <= now)
+    /// Whether a request is on the way; one that has taken too long is over.
+    fn is_asking(&mut self, now: Time) -> bool {
+        let late = self.asked.take_if(|asked| asked.at.plus_ms(SYNC_TIMEOUT_MS) <= now);
+        if let Some(late) = late {
+            self.rest(late, now);
+        }
+        self.asked.is_some()
     }
 
-    /// A request is over, or has taken too long. Whoever brought nothing is not asked again for a while, so that claims without
-    /// blocks leave most of the time to others.
+    fn rests(&self, peer: PeerTag, now: Time) -> bool {
+        self.resting.get(&peer).is_some_and(|until| *until > now)
+    }
+
+    /// A request is over, or has taken too long. Whoever brought nothing rests, so that claims without blocks leave
+    /// most of the time to others.
     fn rest(&mut self, asked: Asked, now: Time) {
         let took = now.micros_since(asked.at);
         self.resting.retain(|_, until| *until > now);
-        let rest_us = took.saturating_mul(SYNC_REST).min(SYNC_REST_MS_MAX * 1_000);
-        self.resting.insert(asked.peer, Time(now.0.saturating_add(rest_us)));
+        self.resting.insert(asked.peer, Time(now.0.saturating_add(took.saturating_mul(SYNC_REST))));
         if self.resting.len() > RESTING_PEERS_MAX
             && let Some(first) = self.resting.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer)
         {
@@ -89,6 +98,12 @@ impl<L: Ledger> Engine<L> {
             self.sync.hint = None;
             self.behind(height, peer, cx);
         }
+        if let Some((_, peer, height)) = self.sync.last_resort.take_if(|(at, ..)| *at <= cx.now)
+            && height > self.chain.state.height
+            && !self.sync.is_asking(cx.now)
+        {
+            self.ask_for_blocks(height, peer, cx);
+        }
         if cx.now < self.sync.next_status {
             return;
         }
@@ -105,15 +120,18 @@ impl<L: Ledger> Engine<L> {
 
     /// A peer claims to have decided `height`: fetch what is missing, from it.
     pub(super) fn behind(&mut self, height: Height, peer: PeerTag, cx: &mut Cx<'_>) {
-        if height <= self.chain.state.height || !self.sync.may_ask(peer, cx.now) {
+        if height <= self.chain.state.height || self.sync.is_asking(cx.now) {
             return;
         }
-        if let Some(late) = self.sync.asked.take() {
-            self.sync.rest(late, cx.now);
-            if late.peer == peer {
-                return;
-            }
+        if self.sync.rests(peer, cx.now) {
+            self.sync.last_resort.get_or_insert((cx.now.plus_ms(LAST_RESORT_MS), peer, height));
+            return;
         }
+        self.ask_for_blocks(height, peer, cx);
+    }
+
+    fn ask_for_blocks(&mut self, height: Height, peer: PeerTag, cx: &mut Cx<'_>) {
+        self.sync.last_resort = None;
         let from = self.next_height();
         let id = self.requests.next(Purpose::CatchUp);
         self.sync.asked = Some(Asked { id, peer, from, claimed: height, at: cx.now });

@@ -5,6 +5,7 @@ use super::{Happening, World};
 use crate::sim::report::Fault;
 use std::rc::Rc;
 use std::sync::Arc;
+use timecoin_node::bounds::REQUESTS_PER_PEER_MAX;
 use timecoin_protocol::block::Proposal;
 use timecoin_protocol::engine::{
     Ask, Destination, GossipTag, Input, PeerTag, Reply, ReplyTag, Request, RequestId, Response, Source, Time,
@@ -18,6 +19,13 @@ use timecoin_protocol::wire::{Query, Vote};
 const DAWDLE_MS_MAX: u64 = 1_500;
 /// After this long a request without an answer has failed.
 const REQUEST_TIMEOUT_MS: u64 = 2_000;
+
+/// A request without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnTheWay {
+    serial: u64,
+    to: Option<usize>,
+}
 
 /// Somebody waits for an answer.
 #[derive(Debug)]
@@ -148,8 +156,14 @@ impl World {
                 Some(if other >= node { other + 1 } else { other })
             }
         };
+        let process = (node, RequestId(0))..=(node, RequestId(u64::MAX));
+        let on_the_way = self.open.range(process).filter(|(_, other)| other.to == peer).count();
+        if on_the_way >= REQUESTS_PER_PEER_MAX {
+            self.receive(node, Input::Failed(id)); // N-14
+            return;
+        }
         let serial = self.next_tag();
-        self.open.insert((node, id), serial);
+        self.open.insert((node, id), OnTheWay { serial, to: peer });
         self.after_ms(REQUEST_TIMEOUT_MS, Happening::Unanswered { node, request: id, serial });
         if let Some(peer) = peer.filter(|peer| *peer != node && *peer < self.nodes.len()) {
             self.send(node, peer, &Envelope::new(Message::Asked(id, request), serial));
@@ -157,7 +171,7 @@ impl World {
     }
 
     pub(super) fn unanswered(&mut self, node: usize, request: RequestId, serial: u64) {
-        if self.open.get(&(node, request)) == Some(&serial) {
+        if self.open.get(&(node, request)).is_some_and(|open| open.serial == serial) {
             self.open.remove(&(node, request));
             self.receive(node, Input::Failed(request));
         }
@@ -197,7 +211,7 @@ impl World {
             }
             Message::Asked(id, request) => return self.asked(from, to, (*id, envelope.serial), request),
             Message::Answered(id, answered) => {
-                if self.open.get(&(to, *id)) != Some(&envelope.serial) {
+                if self.open.get(&(to, *id)).is_none_or(|open| open.serial != envelope.serial) {
                     return Ok(());
                 }
                 self.open.remove(&(to, *id));

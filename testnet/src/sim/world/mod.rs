@@ -18,7 +18,7 @@ use super::trace::{Print, Trace, short};
 use super::workload::{self, Workload};
 use envelope::Envelope;
 use faults::NodeFault;
-use messages::Question;
+use messages::{OnTheWay, Question};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub(super) struct World {
     /// Who waits for a reply under which tag.
     asked: BTreeMap<(usize, ReplyTag), Question>,
     /// Requests that wait for an answer.
-    open: BTreeMap<(usize, RequestId), u64>,
+    open: BTreeMap<(usize, RequestId), OnTheWay>,
     tags: u64,
     chance: Chance,
     checks: Checks,
