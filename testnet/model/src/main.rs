@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::check::{Limits, Outcome, check, check_composed};
 use timecoin_model::paying::{self, Begin, Paying};
 use timecoin_model::walk::walk;
 
@@ -80,6 +80,7 @@ fn main() -> ExitCode {
             let paying = Paying::new(paying::Bounds { begin, payments, blocks, rounds, crashes, noise });
             match seed {
                 Some(seed) => walk(paying, seed, limits),
+                None if rounds == 0 => check_composed(paying, limits),
                 None => check(paying, limits),
             }
         }

@@ -2,16 +2,23 @@
 //! two payments that exclude each other, messages lost and out of order, polls that go as the checker
 //! likes, and a crash.
 
+mod blocks;
+mod checks;
+mod face;
 mod local;
+mod message;
 mod moves;
 mod properties;
 mod scripts;
 mod setting;
 
-pub use local::{About, Local, Message, Misdeed};
+pub use face::{Face, Misdeed, News};
+pub use local::Local;
+pub use message::{About, Message};
 pub use scripts::Begin;
 pub use setting::{Memory, SETTING, Setting};
 
+use crate::compose::{self, Edge, Parts, Promise};
 use crate::product::{Host, Product};
 use setting::VALIDATORS;
 use stateright::Property;
@@ -79,18 +86,54 @@ impl Host for Paying {
     }
 
     fn said<'a>(&self, local: &'a Local) -> &'a BTreeSet<Message> {
-        &local.said
+        &local.face.said
     }
 
     fn moves(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
-        moves::moves(self, local, heard)
+        let edges = moves::edges(self, local, heard, &|_| true);
+        edges.into_iter().map(|edge| (edge.name, edge.next)).collect()
     }
 
     fn is_within(&self, locals: &[Arc<Local>]) -> bool {
-        locals.iter().map(|local| local.crashes).sum::<u8>() <= self.bounds.crashes
+        locals.iter().map(|local| local.face.crashes).sum::<u8>() <= self.bounds.crashes
     }
 
     fn properties() -> Vec<Property<Product<Self>>> {
-        properties::all()
+        compose::properties()
+    }
+}
+
+impl Parts for Paying {
+    type Face = Face;
+
+    fn face<'a>(&self, local: &'a Local) -> &'a Face {
+        &local.face
+    }
+
+    fn essence(&self, face: &Face) -> Face {
+        let mut essence = face.clone();
+        essence.said.retain(|message| matches!(message.about, About::Finality(..) | About::Seal(_)));
+        essence
+    }
+
+    /// With one round, votes for nil are of no use to anybody.
+    fn can_be_heard(&self, message: &Message) -> bool {
+        self.bounds.rounds > 0 || !matches!(message.about, About::Block(_, _, _, None))
+    }
+
+    fn crashes(&self, face: &Face) -> u8 {
+        face.crashes
+    }
+
+    fn crashes_max(&self) -> u8 {
+        self.bounds.crashes
+    }
+
+    fn edges(&self, local: &Local, heard: &BTreeSet<Message>, is_new: &dyn Fn(&[Message]) -> bool) -> Vec<Edge<Self>> {
+        moves::edges(self, local, heard, is_new)
+    }
+
+    fn promises() -> &'static [Promise<Self>] {
+        properties::PROMISES
     }
 }
