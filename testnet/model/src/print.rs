@@ -21,6 +21,13 @@ impl Printer {
         self
     }
 
+    /// Adds what a value shows of itself, without the fields of these names, wherever they are in it.
+    pub fn show_without(&mut self, value: &impl fmt::Debug, names: &[&str]) -> &mut Self {
+        let text = format!("{value:?}|");
+        self.0.extend(without(text.as_bytes(), names));
+        self
+    }
+
     /// The fingerprint.
     #[must_use]
     pub fn take(&self) -> u128 {
@@ -30,6 +37,49 @@ impl Printer {
         }
         u128::from_le_bytes(low)
     }
+}
+
+/// Leaves out fields as a derived `Debug` writes them: `name: value`, up to the comma or bracket after it.
+fn without(text: &[u8], names: &[&str]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let begins = at == 0 || matches!(text.get(at - 1), Some(b' ' | b'{'));
+        let word = text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        let is_left_out = begins
+            && word > 0
+            && text[at + word..].starts_with(b": ")
+            && names.iter().any(|name| name.as_bytes() == &text[at..at + word]);
+        if is_left_out {
+            at += word + value_len(&text[at + word..]);
+        } else if begins && word > 0 {
+            kept.extend_from_slice(&text[at..at + word]);
+            at += word;
+        } else {
+            kept.push(*byte);
+            at += 1;
+        }
+    }
+    kept
+}
+
+/// Length of what comes before the comma or bracket that ends a field.
+fn value_len(text: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    let end = text.iter().position(|byte| match byte {
+        b'(' | b'[' | b'{' => {
+            depth += 1;
+            false
+        }
+        b')' | b']' | b'}' if depth == 0 => true,
+        b')' | b']' | b'}' => {
+            depth -= 1;
+            false
+        }
+        b',' => depth == 0,
+        _ => false,
+    });
+    end.unwrap_or(text.len())
 }
 
 impl fmt::Write for Printer {

@@ -21,7 +21,7 @@ const TWO_ROUNDS: Bounds = Bounds { byzantine_turn: 3, rounds: 1, ..ONE_ROUND };
 const A_THIRD: Bounds = Bounds { weights: [2, 1, 1, 2], ..ONE_ROUND };
 
 const PAYMENTS: paying::Bounds =
-    paying::Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 0, noise: false };
+    paying::Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 0, noise: false, exact: false };
 const PREPARED: paying::Bounds = paying::Bounds { begin: Begin::TwoPrepared, ..PAYMENTS };
 const NOISY: paying::Bounds = paying::Bounds { noise: true, ..PREPARED };
 const SECOND_ROUND: paying::Bounds = paying::Bounds { begin: Begin::SecondRound, blocks: 1, rounds: 1, ..PAYMENTS };

@@ -104,6 +104,12 @@ impl<H: Parts> Graphs<H> {
             let before: (usize, Vec<usize>) = graphs.size();
             for node in 0..graphs.nodes.len() {
                 graphs.grow(host, node, is_over)?;
+                eprintln!("{:?}", graphs.size());
+                if std::env::var_os("DUMP").is_some() {
+                    for (message, by) in &graphs.messages {
+                        eprintln!("  {by} {}", H::tell(message));
+                    }
+                }
             }
             if graphs.size() == before {
                 return Some(graphs);

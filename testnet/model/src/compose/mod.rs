@@ -21,6 +21,8 @@ pub trait Parts: Host {
 
     /// What can be seen of a node.
     fn face<'a>(&self, local: &'a Self::Local) -> &'a Self::Face;
+    /// A message in words.
+    fn tell(message: &Self::Message) -> String;
     /// What others can hear of it.
     fn can_be_heard(&self, message: &Self::Message) -> bool;
     /// That of it which promises read.

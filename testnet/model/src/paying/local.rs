@@ -1,6 +1,7 @@
 //! One honest validator: its engine, its disk, what it has said, and what it did wrong.
 
 use super::face::{Face, Misdeed};
+use super::look::look;
 use super::message::Message;
 use super::setting::{Disk, Memory, SETTING, Setting};
 use crate::print::Printer;
@@ -10,7 +11,6 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use timecoin_protocol::block::{BlockPhase, Proposal};
 use timecoin_protocol::engine::{Effect, Engine, Event, Input, Record, Request, RequestId, Status, Time, Turn};
-use timecoin_protocol::finality::Phase;
 use timecoin_protocol::hash::BlockHash;
 use timecoin_protocol::ledger::Unavailable;
 use timecoin_protocol::wire::{Query, Vote};
@@ -27,8 +27,8 @@ pub struct Heard {
 /// What others must have said, whatever became of this validator: it was told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Past {
-    /// Epoch, phase, who, and for which payment.
-    pub votes: BTreeSet<(u64, Phase, usize, usize)>,
+    /// A quorum's votes, of which epoch and for which payment.
+    pub votes: BTreeSet<(u64, usize)>,
     /// The proposal of a height and round.
     pub proposals: BTreeMap<(u64, u32), BlockHash>,
 }
@@ -79,7 +79,7 @@ impl Local {
             print: 0,
         };
         local.start()?;
-        local.take_print();
+        local.take_print(true);
         Ok(local)
     }
 
@@ -102,6 +102,11 @@ impl Local {
         self.face.crashes += 1;
         self.asked.clear();
         self.arrived.clear();
+        let body = |record: &Record| match record {
+            Record::Transaction(body) => SETTING.payment_of(&body.txid()),
+            _ => None,
+        };
+        self.arrived.extend(self.disk.records.iter().filter_map(body));
         self.proposals.clear();
         self.heard = Heard::default();
         let restored = SETTING.engine(self.own).and_then(|mut engine| {
@@ -191,8 +196,12 @@ impl Local {
         self.face.said.insert(Message::vote(self.own, vote));
     }
 
-    /// Takes the fingerprint, of everything. Call it after each move.
-    pub fn take_print(&mut self) {
+    /// Takes the fingerprint, of everything or of what has influence. Call it after each move.
+    pub fn take_print(&mut self, exact: bool) {
+        if !exact {
+            self.print = look(self);
+            return;
+        }
         let mut printer = Printer::default();
         printer.add((self.own, self.now.0, &self.face, &self.arrived, &self.heard, &self.past));
         printer.add(self.disk.print());

@@ -65,6 +65,11 @@ impl Message {
         Some(Input::Votes(peer, vec![Verified::by_own_hand(vote)]))
     }
 
+    /// The proposal, if it is one.
+    pub fn proposed(&self) -> Option<Proposal> {
+        matches!(self.about, About::Proposal(..)).then(|| decode(&self.bytes, MESSAGE_BYTES_MAX).ok())?
+    }
+
     /// The seal, if it is one.
     pub fn seal(&self) -> Option<Seal> {
         match decode(&self.bytes, MESSAGE_BYTES_MAX).ok()? {

@@ -6,6 +6,7 @@ mod blocks;
 mod checks;
 mod face;
 mod local;
+mod look;
 mod message;
 mod moves;
 mod properties;
@@ -41,6 +42,8 @@ pub struct Bounds {
     pub crashes: u8,
     /// Whether votes come again, for other epochs, and before they could matter: none of this may change anything.
     pub noise: bool,
+    /// Whether states of a validator are told apart also where they differ only in what has no influence.
+    pub exact: bool,
 }
 
 /// Four validators within bounds.
@@ -108,6 +111,15 @@ impl Parts for Paying {
 
     fn face<'a>(&self, local: &'a Local) -> &'a Face {
         &local.face
+    }
+
+    fn tell(message: &Message) -> String {
+        let proposal = message.proposed().map(|proposal| {
+            let block = &proposal.block;
+            let seals: Vec<_> = block.closing.seals.iter().map(|seal| (seal.validator, seal.list.0[0])).collect();
+            format!(" {} txs, time {}, seals {seals:?}, evidence {}", block.txids.len(), block.header.time_ms, block.closing.evidence.len())
+        });
+        format!("{}{}", moves::describe(std::slice::from_ref(message)), proposal.unwrap_or_default())
     }
 
     fn essence(&self, face: &Face) -> Face {

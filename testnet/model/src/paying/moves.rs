@@ -36,7 +36,7 @@ pub(super) fn edges(
         }
         let mut next = local.clone();
         change(&mut next);
-        next.take_print();
+        next.take_print(paying.bounds.exact);
         if next != *local {
             all.push(Edge { name, needs, next });
         }
@@ -99,9 +99,9 @@ pub(super) fn hear(local: &mut Local, messages: &[Message]) {
                     local.proposals.insert(*hash, proposal.as_ref().clone().into_inner());
                 }
             }
-            About::Finality(epoch, phase, txids) => {
+            About::Finality(epoch, _, txids) => {
                 let payments = txids.iter().filter_map(|txid| SETTING.payment_of(txid));
-                local.past.votes.extend(payments.map(|payment| (*epoch, *phase, message.by, payment)));
+                local.past.votes.extend(payments.map(|payment| (*epoch, payment)));
             }
             About::Seal(_) => drop(local.heard.seals.insert(message.by)),
             About::Block(..) | About::Evidence(_) => {}
@@ -151,7 +151,8 @@ fn counted(local: &Local, epoch: u64, phase: Phase, payment: usize) -> BTreeSet<
 fn vote_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Vec<Message>> {
     let epoch = local.engine.chain_state().epoch.0;
     let mut sets = Vec::new();
-    for payment in 0..paying.payments() {
+    let here = |payment: &usize| paying.bounds.noise || local.arrived.contains(payment);
+    for payment in (0..paying.payments()).filter(here) {
         let txid = SETTING.payments[payment].txid();
         for phase in [Phase::Prepare, Phase::Commit] {
             let honest = heard.iter().filter(|message| {
@@ -165,11 +166,11 @@ fn vote_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<V
                 let later = byzantine_vote(paying, epoch + 1, phase, payment);
                 sets.push([vec![later], available.clone()].concat());
             }
-            if has_enough(local, epoch, phase, payment) {
+            if has_enough(local, epoch, phase, payment) || !fits(local, epoch, payment) {
                 continue;
             }
             let counted = counted(local, epoch, phase, payment);
-            let fresh = available.into_iter().filter(|vote| !counted.contains(&vote.by) && fits(paying, local, vote));
+            let fresh = available.into_iter().filter(|vote| !counted.contains(&vote.by));
             sets.extend(quorums(paying, &fresh.collect::<Vec<_>>(), QUORUM.saturating_sub(counted.len())));
         }
     }
@@ -184,14 +185,11 @@ fn has_enough(local: &Local, epoch: u64, phase: Phase, payment: usize) -> bool {
     }
 }
 
-/// Whether an honest validator can have said this together with what was heard of it: it votes for one payment (F-1,
-/// F-7). If it does not, the state in which it has is visited, and that is told there.
-fn fits(paying: &Paying, local: &Local, vote: &Message) -> bool {
-    let About::Finality(epoch, phase, txids) = &vote.about else { return true };
-    let other = |(at, of, by, payment): &(u64, Phase, usize, usize)| {
-        (*at, *of, *by) == (*epoch, *phase, vote.by) && !txids.contains(&SETTING.payments[*payment].txid())
-    };
-    vote.by == paying.byzantine || !local.past.votes.iter().any(other)
+/// Whether votes of a quorum for the payment can be had together with those that were heard: honest validators of two
+/// quorums vote for one payment of an epoch (F-1, F-7). If one does not, the state in which it has is visited, and that
+/// is told there.
+fn fits(local: &Local, epoch: u64, payment: usize) -> bool {
+    local.past.votes.iter().all(|(at, other)| *at != epoch || *other == payment)
 }
 
 /// Sets of `count` votes. The faulty validator's can always be had, so with it a set needs less, and does the same.
