@@ -21,13 +21,6 @@ impl Printer {
         self
     }
 
-    /// Adds what a value shows of itself, without the fields of these names, wherever they are in it.
-    pub fn show_without(&mut self, value: &impl fmt::Debug, names: &[&str]) -> &mut Self {
-        let text = format!("{value:?}|");
-        self.0.extend(without(text.as_bytes(), names));
-        self
-    }
-
     /// The fingerprint.
     #[must_use]
     pub fn take(&self) -> u128 {
@@ -40,7 +33,7 @@ impl Printer {
 }
 
 /// Leaves out fields as a derived `Debug` writes them: `name: value`, up to the comma or bracket after it.
-fn without(text: &[u8], names: &[&str]) -> Vec<u8> {
+pub fn without(text: &[u8], names: &[&str]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(byte) = text.get(at) {

@@ -6,7 +6,8 @@ use timecoin_model::paying::{Begin, Bounds, Paying};
 use timecoin_model::walk::walk;
 
 const LIMITS: Limits = Limits { threads: 1, time: Duration::from_secs(4), until_broken: false };
-const PAYMENTS: Bounds = Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 1, noise: true, exact: false };
+const PAYMENTS: Bounds =
+    Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 1, noise: true, exact: false };
 
 /// F-1, F-3, F-4, D-1. Every state is too much for a test run: walks go where they can in four seconds.
 #[test]

@@ -112,6 +112,11 @@ impl<H: Parts> Graphs<H> {
                 }
             }
             if graphs.size() == before {
+                for node in 0..graphs.nodes.len() {
+                    graphs.look_again(host, node, is_over)?;
+                }
+            }
+            if graphs.size() == before {
                 return Some(graphs);
             }
         }
@@ -159,6 +164,23 @@ impl<H: Parts> Graphs<H> {
                 }
             }
             at += 1;
+        }
+        Some(())
+    }
+
+    /// Computes once more what can happen by messages that may have come to mean more.
+    fn look_again(&mut self, host: &H, node: usize, is_over: &dyn Fn() -> bool) -> Option<()> {
+        let others = self.messages.iter().filter(|(_, by)| *by != node);
+        let heard: BTreeSet<H::Message> = others.map(|(message, _)| message.clone()).collect();
+        let is_new = |needs: &[H::Message]| needs.iter().any(|message| host.is_open(message));
+        for at in 0..self.nodes[node].locals.len() {
+            if is_over() {
+                return None;
+            }
+            let local = Arc::clone(&self.nodes[node].locals[at]);
+            for edge in host.edges(&local, &heard, &is_new) {
+                self.add(host, node, at, edge);
+            }
         }
         Some(())
     }

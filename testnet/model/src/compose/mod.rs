@@ -23,6 +23,8 @@ pub trait Parts: Host {
     fn face<'a>(&self, local: &'a Self::Local) -> &'a Self::Face;
     /// A message in words.
     fn tell(message: &Self::Message) -> String;
+    /// Whether hearing a message may come to mean more while local states are computed.
+    fn is_open(&self, message: &Self::Message) -> bool;
     /// What others can hear of it.
     fn can_be_heard(&self, message: &Self::Message) -> bool;
     /// That of it which promises read.

@@ -4,13 +4,18 @@ use super::face::Misdeed;
 use super::local::Local;
 use super::message::{About, Message};
 use super::setting::{QUORUM, SETTING};
+use crate::print::Printer;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Closing, Evidence};
+use std::sync::{Arc, Mutex, PoisonError};
+use timecoin_protocol::block::{BlockPhase, BlockVote, Closing, Evidence, Proposal};
+use timecoin_protocol::codec::encode;
 use timecoin_protocol::engine::Record;
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::wire::Vote;
+
+/// Certificates that were checked, by their fingerprints.
+static PROVEN: Mutex<BTreeSet<u128>> = Mutex::new(BTreeSet::new());
 
 impl Local {
     pub(super) fn check_batch(&mut self, batch: &VoteBatch) {
@@ -101,13 +106,31 @@ impl Local {
         }
     }
 
+    pub(super) fn check_proposal(&mut self, proposal: &Proposal) {
+        let of = |proposal: &Proposal| (proposal.block.header.height, proposal.round, proposal.proposer);
+        let twice = self.disk.records.iter().any(|record| match record {
+            Record::Proposal(own) => of(own) == of(proposal) && own.as_ref() != proposal,
+            _ => false,
+        });
+        if twice {
+            self.face.misdeeds.insert(Misdeed::ProposedTwice);
+        }
+    }
+
     /// Every certificate that it would show proves what it says (F-5).
     pub(super) fn check_certificates(&mut self) {
         let genesis = SETTING.genesis.hash();
         let mut certificates = SETTING.payments.iter().filter_map(|payment| self.engine.certificate(&payment.txid()));
         let wrong = |certificate: timecoin_protocol::finality::Certificate| {
-            certificate.epoch != self.engine.chain_state().epoch
-                || certificate.verify(self.engine.validators(), &genesis).is_err()
+            // The same ones come again and again; checking signatures is slow.
+            let name = Printer::default().add(encode(&certificate)).show(self.engine.validators()).take();
+            let known = PROVEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&name);
+            let is_wrong = certificate.epoch != self.engine.chain_state().epoch
+                || (!known && certificate.verify(self.engine.validators(), &genesis).is_err());
+            if !is_wrong {
+                PROVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+            }
+            is_wrong
         };
         if certificates.any(wrong) {
             self.face.misdeeds.insert(Misdeed::WrongCertificate);

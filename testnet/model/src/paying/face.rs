@@ -27,6 +27,8 @@ pub enum Misdeed {
     WrongCertificate,
     /// Voted twice in a round and phase.
     BlockVotedTwice,
+    /// Proposed twice in a round.
+    ProposedTwice,
     /// Prevoted a new block above round 0 that holds what has no certificate (B-11).
     PrevotedUncertified,
     /// Believes evidence that proves nothing.
@@ -44,7 +46,7 @@ pub struct News {
     pub finals: BTreeSet<(usize, bool)>,
     /// Payments in blocks.
     pub committed: BTreeSet<usize>,
-    /// The blocks of its chain.
+    /// The kinds of the blocks of its chain.
     pub blocks: BTreeMap<u64, BlockHash>,
     /// The epoch in which it cast a Prepare or Commit vote after it had died, if it did.
     pub voted_again: Option<u64>,

@@ -1,6 +1,8 @@
 //! One honest validator: its engine, its disk, what it has said, and what it did wrong.
 
+use super::Bounds;
 use super::face::{Face, Misdeed};
+use super::kinds::kind_of;
 use super::look::look;
 use super::message::Message;
 use super::setting::{Disk, Memory, SETTING, Setting};
@@ -79,7 +81,6 @@ impl Local {
             print: 0,
         };
         local.start()?;
-        local.take_print(true);
         Ok(local)
     }
 
@@ -139,6 +140,7 @@ impl Local {
             match effect {
                 Effect::PublishVote(vote) => self.publish(&vote),
                 Effect::PublishProposal(proposal) => {
+                    self.check_proposal(&proposal);
                     self.proposals.insert(proposal.block.header.hash(), proposal.as_ref().clone());
                     self.face.said.insert(Message::proposal(self.own, &proposal));
                 }
@@ -152,6 +154,8 @@ impl Local {
         self.check_certificates();
         if self.engine.chain_state().epoch.0 > self.face.epoch {
             self.heard.seals.clear();
+            let begun = self.engine.chain_state().epoch.0;
+            self.past.votes.retain(|(epoch, _)| *epoch >= begun);
         }
         self.face.epoch = self.engine.chain_state().epoch.0;
         Ok(())
@@ -173,9 +177,10 @@ impl Local {
             }
             Event::Block { block, .. } => {
                 let header = &block.block.header;
-                self.face.news.blocks.insert(header.height.0, header.hash());
+                self.face.news.blocks.insert(header.height.0, kind_of(header.hash()));
                 self.proposals.retain(|_, proposal| proposal.block.header.height > header.height);
                 self.heard.quorums.clear();
+                self.past.proposals.retain(|(height, _), _| *height > header.height.0);
                 self.check_closing(&block.block.closing);
             }
             Event::Epoch { epoch: begun, .. } => *epoch = begun.0,
@@ -197,9 +202,9 @@ impl Local {
     }
 
     /// Takes the fingerprint, of everything or of what has influence. Call it after each move.
-    pub fn take_print(&mut self, exact: bool) {
-        if !exact {
-            self.print = look(self);
+    pub fn take_print(&mut self, bounds: &Bounds) {
+        if !bounds.exact {
+            self.print = look(bounds, self);
             return;
         }
         let mut printer = Printer::default();

@@ -9,29 +9,70 @@
 //!
 //! That this is right is checked: with `--exact` all is told apart, and the same classes must come of it.
 
+use super::Bounds;
+use super::kinds::kind_of;
 use super::local::Local;
 use super::setting::SETTING;
-use crate::print::Printer;
+use crate::print::{Printer, without};
 use std::collections::{BTreeMap, BTreeSet};
 use timecoin_protocol::engine::Record;
 use timecoin_protocol::finality::Phase;
+use timecoin_protocol::hash::BlockHash;
 use timecoin_protocol::keys::PublicKey;
 
 /// Fields of the engine that are left out, by name.
 const LEFT_OUT: &[&str] = &[
     // Whose votes, and what was signed.
-    "signature", "signatures", "last_commit", "parent_commit", "tallies", "deferred", "deferred_votes", "newest", "votes", "ballots",
-    "weights", "total", "proofs", "proof", "prevotes", "precommits", "latest", "from",
+    "signature",
+    "signatures",
+    "last_commit",
+    "parent_commit",
+    "tallies",
+    "deferred",
+    "deferred_votes",
+    "newest",
+    "votes",
+    "ballots",
+    "weights",
+    "total",
+    "proofs",
+    "proof",
+    "prevotes",
+    "precommits",
+    "latest",
+    "from",
     // Requests, and who answers them.
-    "requests", "sync", "reputations", "patience", "next_poll", "by_request", "polls",
+    "requests",
+    "sync",
+    "reputations",
+    "patience",
+    "next_poll",
+    "by_request",
+    "polls",
     // Times.
-    "admitted_at", "offer_from", "last_flush", "interval_ms",
+    "admitted_at",
+    "offer_from",
+    "last_flush",
+    "interval_ms",
     // The same for all nodes.
-    "identity", "ledger", "witnesses",
+    "identity",
+    "ledger",
+    "witnesses",
+    // What follows from the kind of a block, or is as good in all blocks of a kind.
+    "candidates",
+    "blocks",
+    "utxo_set",
+    "recent_spends",
+    "recent_transactions",
 ];
+/// What does not matter any more once the block of the height is proposed.
+const SEALS: &[&str] = &["seals", "usable", "wanted"];
+/// What does not matter after the last block, but for seals.
+const ROUNDS: &[&str] =
+    &["agreement", "start_at", "started", "timeouts", "needed", "rejudge_at", "decided", "restored"];
 
 /// Fingerprint of what has influence.
-pub(super) fn look(local: &Local) -> u128 {
+pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
     let mut printer = Printer::default();
     printer.add((local.own, local.now.0, &local.face, &local.arrived, &local.heard, &local.past));
     let certificates = SETTING.payments.iter().map(|payment| {
@@ -39,18 +80,49 @@ pub(super) fn look(local: &Local) -> u128 {
         certificate.map(|certificate| (certificate.epoch.0, certificate.phase))
     });
     printer.add(certificates.collect::<Vec<_>>());
-    printer.add(local.proposals.keys().collect::<Vec<_>>());
+    printer.add(local.proposals.keys().map(|hash| kind_of(*hash)).collect::<Vec<_>>());
     printer.add(local.asked.values().map(|query| (query.epoch.0, &query.txids)).collect::<Vec<_>>());
-    printer.add(on_disk(local));
-    printer.show_without(&local.engine, LEFT_OUT).take()
+    let (votes, rest) = on_disk(local);
+    printer.add(votes);
+    let proposed = local.proposals.keys().copied().chain(decided(local)).collect::<BTreeSet<_>>();
+    let mut left_out = LEFT_OUT.to_vec();
+    if !local.proposals.is_empty() {
+        left_out.extend(SEALS);
+    }
+    if local.engine.chain_state().height.0 >= bounds.blocks {
+        left_out.extend(ROUNDS);
+    }
+    let text = without(format!("{:?}", local.engine).as_bytes(), &left_out);
+    let mut text = String::from_utf8_lossy(&text).into_owned() + &rest.into_iter().collect::<String>();
+    for block in proposed {
+        text = text.replace(&format!("{block:?}"), &format!("{:?}", kind_of(block)));
+    }
+    printer.add(text).take()
+}
+
+/// All blocks of the chain.
+fn decided(local: &Local) -> impl Iterator<Item = BlockHash> {
+    local.disk.records.iter().filter_map(|record| match record {
+        Record::Block(block) => Some(block.block.header.hash()),
+        _ => None,
+    })
 }
 
 /// What is durable: how many votes of each kind, and all that is not a vote for a payment.
 fn on_disk(local: &Local) -> (Votes, BTreeSet<String>) {
     let mut votes: BTreeMap<_, BTreeSet<PublicKey>> = BTreeMap::new();
     let mut rest = BTreeSet::new();
+    let state = local.engine.chain_state();
+    let (epoch, next) = (state.epoch, state.height.next());
     for record in &local.disk.records {
         match record {
+            // What is of an epoch or height that ended is without effect (E-7, D-13).
+            Record::Votes(batch) if batch.epoch < epoch => {}
+            Record::Locked { epoch: of, .. } if *of < epoch => {}
+            Record::Sealed(seal) if seal.epoch < epoch => {}
+            Record::Proposal(proposal) if proposal.block.header.height < next => {}
+            Record::Prevotes(height, ..) if *height < next => {}
+            Record::BlockVote(vote, _) if vote.height < next => {}
             Record::Votes(batch) => {
                 for txid in &batch.txids {
                     votes.entry((batch.epoch.0, batch.phase, *txid)).or_default().insert(batch.voter);

@@ -1,11 +1,14 @@
 //! What validators say to all others.
 
-use timecoin_protocol::block::{BlockPhase, Proposal};
+use super::kinds::{kind_of, note};
+use super::setting::SETTING;
+use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{Input, PeerTag};
 use timecoin_protocol::finality::{Phase, Seal};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::{PublicKey, Verified};
+use timecoin_protocol::validator::{Epoch, Height, Round};
 use timecoin_protocol::wire::Vote;
 
 /// More bytes than any message of the model has.
@@ -37,37 +40,39 @@ pub struct Message {
 }
 
 impl Message {
-    /// A vote or seal of validator `by`.
+    /// A vote or seal of validator `by`; a vote for a block is one for its kind.
     pub fn vote(by: usize, vote: &Vote) -> Self {
         let about = match vote {
             Vote::Finality(batch) => About::Finality(batch.epoch.0, batch.phase, batch.txids.clone()),
-            Vote::Block(vote) => About::Block(vote.height.0, vote.round.0, vote.phase, vote.block),
+            Vote::Block(vote) => {
+                let about = About::Block(vote.height.0, vote.round.0, vote.phase, vote.block.map(kind_of));
+                return Self { about, by, bytes: Vec::new() };
+            }
             Vote::Seal(seal) => About::Seal(seal.epoch.0),
             Vote::Evidence(evidence) => About::Evidence(evidence.offender()),
         };
         Self { about, by, bytes: encode(vote) }
     }
 
-    /// A proposal of validator `by`.
+    /// A proposal of validator `by`, of a kind of blocks.
     pub fn proposal(by: usize, proposal: &Proposal) -> Self {
-        let header = &proposal.block.header;
-        Self { about: About::Proposal(header.height.0, proposal.round.0, header.hash()), by, bytes: encode(proposal) }
+        let (height, kind) = (proposal.block.header.height.0, note(proposal));
+        Self { about: About::Proposal(height, proposal.round.0, kind), by, bytes: Vec::new() }
     }
 
-    /// What a receiver is handed; its signature was checked.
-    pub fn input(&self) -> Option<Input> {
+    /// What a receiver in `epoch` is handed of a vote or seal, where `block` is the one that it knows of the kind; its
+    /// signature was checked.
+    pub fn input(&self, epoch: Epoch, block: Option<BlockHash>) -> Option<Input> {
         let peer = PeerTag(u64::try_from(self.by).ok()?);
-        if matches!(self.about, About::Proposal(..)) {
-            let proposal = decode(&self.bytes, MESSAGE_BYTES_MAX).ok()?;
-            return Some(Input::Proposal(peer, Box::new(Verified::by_own_hand(proposal))));
-        }
-        let vote: Vote = decode(&self.bytes, MESSAGE_BYTES_MAX).ok()?;
+        let vote = match self.about {
+            About::Block(height, round, phase, _) => {
+                let (key, genesis) = (SETTING.keys.get(self.by)?, SETTING.genesis.hash());
+                Vote::Block(BlockVote::sign(epoch, Height(height), Round(round), phase, block, key, &genesis))
+            }
+            About::Proposal(..) => return None,
+            _ => decode(&self.bytes, MESSAGE_BYTES_MAX).ok()?,
+        };
         Some(Input::Votes(peer, vec![Verified::by_own_hand(vote)]))
-    }
-
-    /// The proposal, if it is one.
-    pub fn proposed(&self) -> Option<Proposal> {
-        matches!(self.about, About::Proposal(..)).then(|| decode(&self.bytes, MESSAGE_BYTES_MAX).ok())?
     }
 
     /// The seal, if it is one.

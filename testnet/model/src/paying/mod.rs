@@ -5,6 +5,7 @@
 mod blocks;
 mod checks;
 mod face;
+mod kinds;
 mod local;
 mod look;
 mod message;
@@ -85,7 +86,9 @@ impl Host for Paying {
 
     fn first(&self) -> Vec<Local> {
         let first = (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok());
-        scripts::play(self, first.collect())
+        let mut first = scripts::play(self, first.collect());
+        first.iter_mut().for_each(|local| local.take_print(&self.bounds));
+        first
     }
 
     fn said<'a>(&self, local: &'a Local) -> &'a BTreeSet<Message> {
@@ -114,12 +117,12 @@ impl Parts for Paying {
     }
 
     fn tell(message: &Message) -> String {
-        let proposal = message.proposed().map(|proposal| {
-            let block = &proposal.block;
-            let seals: Vec<_> = block.closing.seals.iter().map(|seal| (seal.validator, seal.list.0[0])).collect();
-            format!(" {} txs, time {}, seals {seals:?}, evidence {}", block.txids.len(), block.header.time_ms, block.closing.evidence.len())
-        });
-        format!("{}{}", moves::describe(std::slice::from_ref(message)), proposal.unwrap_or_default())
+        moves::describe(std::slice::from_ref(message))
+    }
+
+    /// Of a kind of blocks more may come.
+    fn is_open(&self, message: &Message) -> bool {
+        matches!(message.about, About::Proposal(..))
     }
 
     fn essence(&self, face: &Face) -> Face {

@@ -5,6 +5,7 @@
 //! sets that do (with noise: also one by one, twice, and of the next epoch); requests are
 //! never answered, since all that they could bring can come by itself.
 
+use super::kinds::kind_of;
 use super::local::Local;
 use super::message::{About, Message};
 use super::setting::{QUORUM, SETTING};
@@ -36,7 +37,7 @@ pub(super) fn edges(
         }
         let mut next = local.clone();
         change(&mut next);
-        next.take_print(paying.bounds.exact);
+        next.take_print(&paying.bounds);
         if next != *local {
             all.push(Edge { name, needs, next });
         }
@@ -93,21 +94,25 @@ pub(super) fn hear(local: &mut Local, messages: &[Message]) {
     local.now = local.now.max(Time(local.engine.chain_state().time_ms * 1_000));
     for message in messages {
         match &message.about {
-            About::Proposal(height, round, hash) => {
-                local.past.proposals.insert((*height, *round), *hash);
-                if let Some(Input::Proposal(_, proposal)) = message.input() {
-                    local.proposals.insert(*hash, proposal.as_ref().clone().into_inner());
-                }
-            }
             About::Finality(epoch, _, txids) => {
                 let payments = txids.iter().filter_map(|txid| SETTING.payment_of(txid));
                 local.past.votes.extend(payments.map(|payment| (*epoch, payment)));
             }
             About::Seal(_) => drop(local.heard.seals.insert(message.by)),
-            About::Block(..) | About::Evidence(_) => {}
+            About::Block(..) | About::Evidence(_) | About::Proposal(..) => {}
         }
     }
-    local.turn(messages.iter().filter_map(Message::input).collect());
+    let epoch = local.engine.chain_state().epoch;
+    let input = |message: &Message| match message.about {
+        About::Block(_, _, _, Some(kind)) => {
+            // A vote for a block that it does not know is of no use yet.
+            let block = local.proposals.keys().find(|hash| kind_of(**hash) == kind)?;
+            message.input(epoch, Some(*block))
+        }
+        _ => message.input(epoch, None),
+    };
+    let inputs = messages.iter().filter_map(input).collect();
+    local.turn(inputs);
 }
 
 pub(super) fn describe(messages: &[Message]) -> String {

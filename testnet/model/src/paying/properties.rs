@@ -31,6 +31,7 @@ pub(super) const PROMISES: &[Promise<Paying>] = &[
         nobody(f, Misdeed::PrevotedUncertified)
     }),
     always("nobody votes twice in a round (R-9)", |_, f: &[&Face]| nobody(f, Misdeed::BlockVotedTwice)),
+    always("nobody proposes twice in a round (R-9)", |_, f: &[&Face]| nobody(f, Misdeed::ProposedTwice)),
     always("nobody accuses an honest validator (X-1, X-2)", only_the_faulty_accused),
     always("nobody's storage fails", |_, f: &[&Face]| nobody(f, Misdeed::Failed)),
     always("all have the same blocks (R-18)", one_chain),
