@@ -39,6 +39,8 @@ pub struct Outcome {
     pub steps: usize,
     /// Different states of a single node.
     pub local_states: usize,
+    /// Classes of those that nobody can tell apart.
+    pub classes: usize,
     /// The longest of the shortest ways to a state; of walks, the longest.
     pub depth: usize,
     /// How long it took.
@@ -62,10 +64,11 @@ impl fmt::Display for Outcome {
         let whole = if self.exhaustive { "all" } else { "NOT ALL" };
         writeln!(
             f,
-            "{whole} {} states, {} steps, {} local states, depth {}, {:.1} s",
+            "{whole} {} states, {} steps, {} local states in {} classes, depth {}, {:.1} s",
             self.states,
             self.steps,
             self.local_states,
+            self.classes,
             self.depth,
             self.time.as_secs_f64()
         )?;
@@ -91,6 +94,10 @@ pub trait Network: Model + Send + Sync + 'static {
     fn describe(&self, step: &Self::Action) -> String;
     /// How many local states were made.
     fn local_count(&self) -> usize;
+    /// Of how many classes they are; each is its own, if it is not said.
+    fn class_count(&self) -> usize {
+        self.local_count()
+    }
     /// How long it may take.
     fn limit(&self) -> &Limit;
 }
@@ -141,6 +148,7 @@ where
         states: checker.unique_state_count(),
         steps: checker.state_count(),
         local_states: checker.model().local_count(),
+        classes: checker.model().class_count(),
         depth: checker.max_depth(),
         time,
         ..Outcome::default()

@@ -1,5 +1,6 @@
 //! Fingerprints of states: 128 bits of a hash over what a state is and shows of itself.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -33,27 +34,28 @@ impl Printer {
 }
 
 /// Leaves out fields as a derived `Debug` writes them: `name: value`, up to the comma or bracket after it.
-pub fn without(text: &[u8], names: &[&str]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let begins = at == 0 || matches!(text.get(at - 1), Some(b' ' | b'{'));
-        let word = text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-        let is_left_out = begins
-            && word > 0
-            && text[at + word..].starts_with(b": ")
-            && names.iter().any(|name| name.as_bytes() == &text[at..at + word]);
-        if is_left_out {
-            at += word + value_len(&text[at + word..]);
-        } else if begins && word > 0 {
-            kept.extend_from_slice(&text[at..at + word]);
-            at += word;
+#[must_use]
+pub fn without(text: &str, names: &HashSet<&str>) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        // Names begin after a blank or an opening brace.
+        let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(word);
+        let after = if after.starts_with(": ") && names.contains(name) {
+            after.split_at(value_len(after.as_bytes())).1
         } else {
-            kept.push(*byte);
-            at += 1;
-        }
+            kept.push_str(name);
+            after
+        };
+        let Some(next) = after.find([' ', '{']) else {
+            kept.push_str(after);
+            return kept;
+        };
+        let (between, following) = after.split_at(next + 1);
+        kept.push_str(between);
+        rest = following;
     }
-    kept
 }
 
 /// Length of what comes before the comma or bracket that ends a field.

@@ -34,7 +34,7 @@ pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
     let impossible = walker.open.iter().filter(|property| property.expectation == Expectation::Sometimes);
     let impossible = impossible.map(|property| property.name).collect();
     let local_states = network.local_count() + forgotten;
-    Outcome { impossible, local_states, time: began.elapsed(), ..walker.found }
+    Outcome { impossible, local_states, classes: local_states, time: began.elapsed(), ..walker.found }
 }
 
 struct Walker<'a, H: Host> {

@@ -9,7 +9,6 @@ use crate::clock::Limit;
 use stateright::{Model, Property};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
-use std::time::Instant;
 
 /// Honest nodes.
 pub const NODES: usize = 3;
@@ -59,60 +58,41 @@ pub struct Composed<H: Parts> {
 impl<H: Parts> Composed<H> {
     /// Computes all local states of `host`, and their classes; none if the time was too short.
     pub fn new(host: H, limit: Limit) -> Option<Self> {
-        let began = Instant::now();
-        let graphs = Graphs::new(&host, &|| limit.is_over())?;
-        let local_states = graphs.nodes.iter().map(|node| node.locals.len()).sum();
-        eprintln!(
-            "{local_states} local states, {} messages, {:.1} s",
-            graphs.messages.len(),
-            began.elapsed().as_secs_f64()
-        );
-        let quotients: Vec<Classes> = graphs.nodes.iter().map(|graph| classes(&host, &graphs, graph)).collect();
+        let graphs = Graphs::new(&host, &limit)?;
+        let quotients: Vec<Classes> = graphs.nodes.iter().map(classes).collect();
+        let bits = Bits::new(&quotients)?;
         let mut composed = Self {
             host,
             nodes: Vec::new(),
             first: [0; NODES],
-            names: graphs.names.all.clone(),
+            names: graphs.names.all,
             faces: Vec::new(),
             verdicts: RwLock::new(HashMap::new()),
             limit,
-            local_states,
+            local_states: graphs.nodes.iter().map(|node| node.looks.len()).sum(),
         };
-        let bits = Bits::new(&quotients)?;
         let mut faces = HashMap::new();
-        for (node, (graph, quotient)) in graphs.nodes.iter().zip(&quotients).enumerate() {
-            composed.first[node] = quotient.first;
-            let class = |(member, steps): (&u32, &Vec<(super::quotient::ClassStep, u32)>)| {
-                let local = &graph.locals[*member as usize];
-                let face = composed.host.face(local);
+        for ((graph, quotient), first) in graphs.nodes.iter().zip(&quotients).zip(&mut composed.first) {
+            *first = quotient.first;
+            let members = quotient.members.iter().zip(&quotient.steps);
+            let classes = members.map(|(member, steps)| {
+                let look = &graphs.looks.all[graph.looks[*member as usize] as usize];
                 let next = u32::try_from(faces.len()).unwrap_or(u32::MAX);
-                let essence = composed.host.essence(face);
-                let number = *faces.entry(essence.clone()).or_insert_with(|| {
-                    composed.faces.push(essence);
-                    next
-                });
-                let said = composed.host.said(local).iter().filter_map(|message| graphs.number(message));
                 Class {
-                    said: bits.set(said),
-                    crashes: composed.host.crashes(face),
-                    face: number,
+                    said: bits.set(look.said.iter().copied()),
+                    crashes: look.crashes,
+                    face: *faces.entry(look.face.clone()).or_insert(next),
                     steps: steps
                         .iter()
                         .map(|(step, name)| (bits.set(step.needs.iter().copied()), step.to, *name))
                         .collect(),
                 }
-            };
-            let classes = quotient.members.iter().zip(&quotient.steps).map(class).collect();
-            composed.nodes.push(classes);
+            });
+            composed.nodes.push(classes.collect());
         }
-        let counts: Vec<usize> = composed.nodes.iter().map(Vec::len).collect();
-        let steps: Vec<usize> =
-            composed.nodes.iter().map(|node| node.iter().map(|class| class.steps.len()).sum()).collect();
-        eprintln!(
-            "classes {counts:?}, steps {steps:?}, {} faces, {} messages needed",
-            composed.faces.len(),
-            bits.of.len()
-        );
+        let mut faces: Vec<(H::Face, u32)> = faces.into_iter().collect();
+        faces.sort_by_key(|(_, number)| *number);
+        composed.faces = faces.into_iter().map(|(face, _)| face).collect();
         Some(composed)
     }
 
@@ -229,6 +209,10 @@ impl<H: Parts> Network for Composed<H> {
 
     fn local_count(&self) -> usize {
         self.local_states
+    }
+
+    fn class_count(&self) -> usize {
+        self.nodes.iter().map(Vec::len).sum()
     }
 
     fn limit(&self) -> &Limit {

@@ -1,10 +1,9 @@
 //! Local states that nobody can tell apart are made one: partition refinement.
 
 use super::Parts;
-use super::graph::{Graph, Graphs, MessageId};
+use super::graph::{Graph, MessageId};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::Arc;
 
 /// A step between classes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,14 +37,10 @@ fn number<T: Eq + Hash>(values: impl Iterator<Item = T>) -> (Vec<u32>, usize) {
 
 /// The coarsest classes such that all members of a class look the same, and whatever can happen to one of them can
 /// happen to each, with the same messages, and leads to the same class. Steps that stay in a class are left out.
-pub fn classes<H: Parts>(host: &H, graphs: &Graphs<H>, graph: &Graph<H>) -> Classes {
-    let look = |local: &Arc<H::Local>| {
-        let said: Vec<MessageId> = host.said(local).iter().filter_map(|message| graphs.number(message)).collect();
-        (host.essence(host.face(local)), said)
-    };
-    let (mut of, mut count) = number(graph.locals.iter().map(look));
+pub fn classes<H: Parts>(graph: &Graph<H>) -> Classes {
+    let (mut of, mut count) = number(graph.looks.iter().copied());
     loop {
-        let seen = (0..graph.locals.len()).map(|at| {
+        let seen = (0..graph.looks.len()).map(|at| {
             let steps: BTreeSet<ClassStep> = outgoing(graph, &of, at).map(|(step, _)| step).collect();
             (of[at], least(steps))
         });

@@ -1,7 +1,6 @@
 //! What can happen to a validator of the height in progress: time, proposals, votes of a quorum, seals.
 
 use super::Paying;
-use super::kinds::{self, kind_of};
 use super::local::Local;
 use super::message::{About, Message};
 use super::moves::{Step, describe, hear, honest, quorums};
@@ -33,7 +32,7 @@ pub(super) fn edges(paying: &Paying, local: &Local, heard: &BTreeSet<Message>, s
     }
     if local.engine.chain_state().height.0 == 0 {
         for proposal in byzantine_proposals(paying, local) {
-            let message = Message::proposal(paying.byzantine, &proposal);
+            let message = Message::proposal(paying.byzantine, &proposal, &paying.kinds);
             let name = describe(std::slice::from_ref(&message));
             step(name, Vec::new(), &|next| hear_proposal(next, &message, &proposal));
         }
@@ -80,7 +79,7 @@ fn block_quorums(
     phase: BlockPhase,
     block: BlockHash,
 ) -> Vec<Vec<Message>> {
-    let kind = kind_of(block);
+    let kind = paying.kinds.of(block);
     if local.heard.quorums.contains(&(0, phase, kind)) {
         return Vec::new();
     }
@@ -102,7 +101,7 @@ fn hear_proposal(local: &mut Local, message: &Message, proposal: &Proposal) {
         let by = usize::from(named.validator);
         let seals = lists.iter().map(|list| seal_of(by, epoch, list));
         let seal = seals.into_iter().find(|seal| seal.list() == named.list);
-        inputs.extend(seal.and_then(|seal| Message::vote(by, &Vote::Seal(seal)).input(epoch, None)));
+        inputs.extend(seal.and_then(|seal| Message::vote(by, &Vote::Seal(seal), &local.kinds).input(epoch, None)));
     }
     inputs.push(Input::Proposal(PeerTag(9), Box::new(Verified::by_own_hand(proposal.clone()))));
     local.now = local.now.max(Time(local.engine.chain_state().time_ms * 1_000));
@@ -184,7 +183,7 @@ fn proposals(paying: &Paying, local: &Local, message: &Message) -> Vec<Proposal>
         return Vec::new();
     }
     let seal = local.face.said.iter().filter(|said| said.about == About::Seal(state.epoch.0)).find_map(Message::seal);
-    let mut all = kinds::proposals(kind, round, local.own, seal.map(|seal| seal.list()));
+    let mut all = paying.kinds.proposals(kind, round, local.own, seal.map(|seal| seal.list()));
     all.retain(|proposal| proposal.block.header.parent == state.hash);
     if paying.bounds.rounds == 0 {
         all.truncate(1);
@@ -212,7 +211,7 @@ fn block_lie(paying: &Paying, local: &Local, round: u32, phase: BlockPhase, bloc
     let state = local.engine.chain_state();
     let (key, genesis) = (&SETTING.keys[paying.byzantine], SETTING.genesis.hash());
     let vote = BlockVote::sign(state.epoch, state.height.next(), Round(round), phase, block, key, &genesis);
-    Message::vote(paying.byzantine, &Vote::Block(vote))
+    Message::vote(paying.byzantine, &Vote::Block(vote), &paying.kinds)
 }
 
 /// With several rounds: proposals, votes of a round and phase all together, and seals one by one.
@@ -247,7 +246,7 @@ fn byzantine_seals(paying: &Paying, epoch: u64) -> impl Iterator<Item = Message>
     let all: Vec<usize> = (0..paying.payments()).collect();
     let lists = [Some(Vec::new()), paying.bounds.noise.then_some(all)];
     let seal = move |list: Vec<usize>| seal_of(paying.byzantine, Epoch(epoch), &list);
-    lists.into_iter().flatten().map(move |list| Message::vote(paying.byzantine, &Vote::Seal(seal(list))))
+    lists.into_iter().flatten().map(move |list| Message::vote(paying.byzantine, &Vote::Seal(seal(list)), &paying.kinds))
 }
 
 /// In its round the faulty validator proposes either payment, with or without a certificate.

@@ -26,7 +26,7 @@ impl Local {
             self.face.misdeeds.insert(Misdeed::VotedForBoth);
         }
         if self.face.crashes > 0
-            && !self.face.said.contains(&Message::vote(self.own, &Vote::Finality(Arc::new(batch.clone()))))
+            && !self.face.said.contains(&Message::vote(self.own, &Vote::Finality(Arc::new(batch.clone())), &self.kinds))
         {
             self.face.news.voted_again = Some(epoch);
         }
@@ -75,7 +75,7 @@ impl Local {
     }
 
     pub(super) fn check_seal(&mut self, seal: &Seal) {
-        let message = Message::vote(self.own, &Vote::Seal(seal.clone()));
+        let message = Message::vote(self.own, &Vote::Seal(seal.clone()), &self.kinds);
         let other = |said: &&Message| said.about == message.about && **said != message;
         let mut listed = self.face.voted(seal.epoch.0, Phase::Commit);
         listed

@@ -2,7 +2,7 @@
 
 use super::Bounds;
 use super::face::{Face, Misdeed};
-use super::kinds::kind_of;
+use super::kinds::Kinds;
 use super::look::look;
 use super::message::Message;
 use super::setting::{Disk, Memory, SETTING, Setting};
@@ -58,6 +58,8 @@ pub struct Local {
     pub heard: Heard,
     /// What it was ever told.
     pub past: Past,
+    /// What kinds of blocks there are.
+    pub kinds: Arc<Kinds>,
     print: u128,
 }
 
@@ -66,7 +68,7 @@ impl Local {
     ///
     /// # Errors
     /// The genesis is not usable.
-    pub fn new(own: usize) -> Result<Self, Unavailable> {
+    pub fn new(own: usize, kinds: Arc<Kinds>) -> Result<Self, Unavailable> {
         let mut local = Self {
             own,
             engine: SETTING.engine(own)?,
@@ -78,6 +80,7 @@ impl Local {
             proposals: BTreeMap::new(),
             heard: Heard::default(),
             past: Past::default(),
+            kinds,
             print: 0,
         };
         local.start()?;
@@ -142,7 +145,7 @@ impl Local {
                 Effect::PublishProposal(proposal) => {
                     self.check_proposal(&proposal);
                     self.proposals.insert(proposal.block.header.hash(), proposal.as_ref().clone());
-                    self.face.said.insert(Message::proposal(self.own, &proposal));
+                    self.face.said.insert(Message::proposal(self.own, &proposal, &self.kinds));
                 }
                 Effect::Request(id, _, Request::Query(query)) => {
                     self.asked.insert(id, query);
@@ -177,7 +180,7 @@ impl Local {
             }
             Event::Block { block, .. } => {
                 let header = &block.block.header;
-                self.face.news.blocks.insert(header.height.0, kind_of(header.hash()));
+                self.face.news.blocks.insert(header.height.0, self.kinds.of(header.hash()));
                 self.proposals.retain(|_, proposal| proposal.block.header.height > header.height);
                 self.heard.quorums.clear();
                 self.past.proposals.retain(|(height, _), _| *height > header.height.0);
@@ -198,7 +201,7 @@ impl Local {
             // Checked when it is found; nobody hears of it: gossip may be lost.
             Vote::Evidence(_) => return,
         }
-        self.face.said.insert(Message::vote(self.own, vote));
+        self.face.said.insert(Message::vote(self.own, vote, &self.kinds));
     }
 
     /// Takes the fingerprint, of everything or of what has influence. Call it after each move.
@@ -214,6 +217,13 @@ impl Local {
             printer.add((hash, proposal.round.0));
         }
         self.print = printer.show(&self.engine).show(&self.asked).take();
+    }
+}
+
+impl Local {
+    /// The fingerprint.
+    pub const fn print(&self) -> u128 {
+        self.print
     }
 }
 

@@ -10,11 +10,10 @@
 //! That this is right is checked: with `--exact` all is told apart, and the same classes must come of it.
 
 use super::Bounds;
-use super::kinds::kind_of;
 use super::local::Local;
 use super::setting::SETTING;
 use crate::print::{Printer, without};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use timecoin_protocol::engine::Record;
 use timecoin_protocol::finality::Phase;
 use timecoin_protocol::hash::BlockHash;
@@ -70,6 +69,15 @@ const SEALS: &[&str] = &["seals", "usable", "wanted"];
 /// What does not matter after the last block, but for seals.
 const ROUNDS: &[&str] =
     &["agreement", "start_at", "started", "timeouts", "needed", "rejudge_at", "decided", "restored"];
+/// How a poll goes on, once it has nothing to settle.
+const POLLS: &[&str] = &["poll", "queue"];
+
+/// Whether polls have nothing to settle in this epoch any more: it voted Prepare for a payment, so their coin is locked (F-1),
+/// or a block has spent it. When the epoch ends, all begin anew (E-7).
+pub(super) fn is_settled(local: &Local) -> bool {
+    let epoch = local.engine.chain_state().epoch.0;
+    !local.face.voted(epoch, Phase::Prepare).is_empty() || !local.face.news.committed.is_empty()
+}
 
 /// Fingerprint of what has influence.
 pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
@@ -80,22 +88,28 @@ pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
         certificate.map(|certificate| (certificate.epoch.0, certificate.phase))
     });
     printer.add(certificates.collect::<Vec<_>>());
-    printer.add(local.proposals.keys().map(|hash| kind_of(*hash)).collect::<Vec<_>>());
-    printer.add(local.asked.values().map(|query| (query.epoch.0, &query.txids)).collect::<Vec<_>>());
+    printer.add(local.proposals.keys().map(|hash| local.kinds.of(*hash)).collect::<Vec<_>>());
+    let is_settled = is_settled(local);
+    if !is_settled {
+        printer.add(local.asked.values().map(|query| (query.epoch.0, &query.txids)).collect::<Vec<_>>());
+    }
     let (votes, rest) = on_disk(local);
     printer.add(votes);
     let proposed = local.proposals.keys().copied().chain(decided(local)).collect::<BTreeSet<_>>();
-    let mut left_out = LEFT_OUT.to_vec();
+    let mut left_out: HashSet<&str> = LEFT_OUT.iter().copied().collect();
     if !local.proposals.is_empty() {
         left_out.extend(SEALS);
+    }
+    if is_settled {
+        left_out.extend(POLLS);
     }
     if local.engine.chain_state().height.0 >= bounds.blocks {
         left_out.extend(ROUNDS);
     }
-    let text = without(format!("{:?}", local.engine).as_bytes(), &left_out);
-    let mut text = String::from_utf8_lossy(&text).into_owned() + &rest.into_iter().collect::<String>();
+    let mut text = without(&format!("{:?}", local.engine), &left_out);
+    text.extend(rest);
     for block in proposed {
-        text = text.replace(&format!("{block:?}"), &format!("{:?}", kind_of(block)));
+        text = text.replace(&format!("{block:?}"), &format!("{:?}", local.kinds.of(block)));
     }
     printer.add(text).take()
 }

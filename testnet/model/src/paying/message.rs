@@ -1,6 +1,6 @@
 //! What validators say to all others.
 
-use super::kinds::{kind_of, note};
+use super::kinds::Kinds;
 use super::setting::SETTING;
 use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
 use timecoin_protocol::codec::{decode, encode};
@@ -41,11 +41,12 @@ pub struct Message {
 
 impl Message {
     /// A vote or seal of validator `by`; a vote for a block is one for its kind.
-    pub fn vote(by: usize, vote: &Vote) -> Self {
+    pub fn vote(by: usize, vote: &Vote, kinds: &Kinds) -> Self {
         let about = match vote {
             Vote::Finality(batch) => About::Finality(batch.epoch.0, batch.phase, batch.txids.clone()),
             Vote::Block(vote) => {
-                let about = About::Block(vote.height.0, vote.round.0, vote.phase, vote.block.map(kind_of));
+                let about =
+                    About::Block(vote.height.0, vote.round.0, vote.phase, vote.block.map(|block| kinds.of(block)));
                 return Self { about, by, bytes: Vec::new() };
             }
             Vote::Seal(seal) => About::Seal(seal.epoch.0),
@@ -55,8 +56,8 @@ impl Message {
     }
 
     /// A proposal of validator `by`, of a kind of blocks.
-    pub fn proposal(by: usize, proposal: &Proposal) -> Self {
-        let (height, kind) = (proposal.block.header.height.0, note(proposal));
+    pub fn proposal(by: usize, proposal: &Proposal, kinds: &Kinds) -> Self {
+        let (height, kind) = (proposal.block.header.height.0, kinds.note(proposal));
         Self { about: About::Proposal(height, proposal.round.0, kind), by, bytes: Vec::new() }
     }
 

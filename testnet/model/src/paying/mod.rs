@@ -22,6 +22,7 @@ pub use setting::{Memory, SETTING, Setting};
 
 use crate::compose::{self, Edge, Parts, Promise};
 use crate::product::{Host, Product};
+use kinds::Kinds;
 use setting::VALIDATORS;
 use stateright::Property;
 use std::collections::BTreeSet;
@@ -48,11 +49,13 @@ pub struct Bounds {
 }
 
 /// Four validators within bounds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Paying {
     bounds: Bounds,
     /// The faulty validator.
     byzantine: usize,
+    /// The blocks that are proposed.
+    kinds: Arc<Kinds>,
 }
 
 impl Paying {
@@ -65,7 +68,7 @@ impl Paying {
             let first = engine.validators().proposer(Height(1), Round(turn))?.key;
             engine.validators().index_of(&first)
         });
-        Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from) }
+        Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from), kinds: Arc::default() }
     }
 
     /// How many payments there are.
@@ -85,7 +88,9 @@ impl Host for Paying {
     type Message = Message;
 
     fn first(&self) -> Vec<Local> {
-        let first = (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok());
+        let first = (0..VALIDATORS)
+            .filter(|own| *own != self.byzantine)
+            .filter_map(|own| Local::new(own, Arc::clone(&self.kinds)).ok());
         let mut first = scripts::play(self, first.collect());
         first.iter_mut().for_each(|local| local.take_print(&self.bounds));
         first
@@ -116,13 +121,23 @@ impl Parts for Paying {
         &local.face
     }
 
-    fn tell(message: &Message) -> String {
-        moves::describe(std::slice::from_ref(message))
+    fn key(&self, local: &Local) -> u128 {
+        local.print()
     }
 
     /// Of a kind of blocks more may come.
     fn is_open(&self, message: &Message) -> bool {
         matches!(message.about, About::Proposal(..))
+    }
+
+    fn open_count(&self) -> usize {
+        self.kinds.count()
+    }
+
+    /// Who dies says what it would have said, in another order.
+    fn calmer(&self) -> Option<Self> {
+        let calm = Self { bounds: Bounds { crashes: 0, ..self.bounds }, ..self.clone() };
+        (self.bounds.crashes > 0 && self.bounds.blocks > 0).then_some(calm)
     }
 
     fn essence(&self, face: &Face) -> Face {

@@ -5,8 +5,8 @@
 //! sets that do (with noise: also one by one, twice, and of the next epoch); requests are
 //! never answered, since all that they could bring can come by itself.
 
-use super::kinds::kind_of;
 use super::local::Local;
+use super::look::is_settled;
 use super::message::{About, Message};
 use super::setting::{QUORUM, SETTING};
 use super::{Paying, blocks};
@@ -45,7 +45,7 @@ pub(super) fn edges(
     for payment in (0..paying.payments()).filter(|payment| !local.arrived.contains(payment)) {
         step(format!("payment {payment} arrives"), Vec::new(), &|next| arrive(next, payment));
     }
-    if !local.asked.is_empty() {
+    if !local.asked.is_empty() && (paying.bounds.exact || !is_settled(local)) {
         for payment in 0..paying.payments() {
             step(format!("polls are for payment {payment}"), Vec::new(), &|next| answer(next, payment));
         }
@@ -106,7 +106,7 @@ pub(super) fn hear(local: &mut Local, messages: &[Message]) {
     let input = |message: &Message| match message.about {
         About::Block(_, _, _, Some(kind)) => {
             // A vote for a block that it does not know is of no use yet.
-            let block = local.proposals.keys().find(|hash| kind_of(**hash) == kind)?;
+            let block = local.proposals.keys().find(|hash| local.kinds.of(**hash) == kind)?;
             message.input(epoch, Some(*block))
         }
         _ => message.input(epoch, None),
@@ -224,5 +224,5 @@ pub(super) fn subsets(of: &[Message], count: usize) -> Vec<Vec<Message>> {
 fn byzantine_vote(paying: &Paying, epoch: u64, phase: Phase, payment: usize) -> Message {
     let txids = vec![SETTING.payments[payment].txid()];
     let batch = VoteBatch::sign(Epoch(epoch), phase, txids, &SETTING.keys[paying.byzantine], &SETTING.genesis.hash());
-    Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)))
+    Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)), &paying.kinds)
 }

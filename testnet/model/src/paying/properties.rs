@@ -37,6 +37,9 @@ pub(super) const PROMISES: &[Promise<Paying>] = &[
     always("all have the same blocks (R-18)", one_chain),
     sometimes("the first payment is final", |_, f: &[&Face]| is_final(f, 0)),
     sometimes("the second payment is final", |_, f: &[&Face]| is_final(f, 1)),
+    sometimes("a payment has a prepare certificate", |_, f: &[&Face]| {
+        f.iter().any(|face| !face.news.prepared.is_empty())
+    }),
     sometimes("votes are split: neither can be final", split),
     sometimes("one that restarted votes", |_, f: &[&Face]| f.iter().any(|face| face.news.voted_again.is_some())),
     sometimes("one that restarted sees the epoch end", |_, f: &[&Face]| {
@@ -46,6 +49,8 @@ pub(super) const PROMISES: &[Promise<Paying>] = &[
     sometimes("a payment is in a block", |_, f: &[&Face]| f.iter().any(|face| !face.news.committed.is_empty())),
     sometimes("an epoch ends", |_, f: &[&Face]| f.iter().any(|face| face.epoch > 0)),
     sometimes("a seal lists a payment, and its block closes the epoch", sealed_and_closed),
+    sometimes("a block decides a payment that has no certificate (B-11)", falls_back),
+    sometimes("votes were split, and the other payment is final in the next epoch (E-9)", thawed),
 ];
 
 fn nobody(faces: &[&Face], did: Misdeed) -> bool {
@@ -124,4 +129,21 @@ fn commits_unprepared(_: &Paying, faces: &[&Face]) -> bool {
 fn sealed_and_closed(_: &Paying, faces: &[&Face]) -> bool {
     let listed = |face: &&&Face| face.sealed(0) && !face.voted(0, Phase::Commit).is_empty();
     faces.iter().filter(listed).any(|face| face.epoch > 0 && !face.news.committed.is_empty())
+}
+
+fn falls_back(_: &Paying, faces: &[&Face]) -> bool {
+    let prepared =
+        |payment: usize| faces.iter().any(|face| face.news.prepared.iter().any(|(_, known)| *known == payment));
+    faces.iter().any(|face| face.news.committed.iter().any(|payment| !prepared(*payment)))
+}
+
+/// Final, for a validator that had voted for the other one in the first epoch.
+fn thawed(_: &Paying, faces: &[&Face]) -> bool {
+    faces.iter().any(|face| {
+        let before = face.voted(0, Phase::Prepare);
+        let after = face.voted(1, Phase::Commit);
+        let is_final = |payment: &usize| face.news.finals.contains(&(*payment, true));
+        let other = after.iter().filter(|txid| !before.contains(txid)).filter_map(|txid| SETTING.payment_of(txid));
+        !before.is_empty() && other.filter(is_final).count() > 0
+    })
 }
