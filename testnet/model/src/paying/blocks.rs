@@ -34,7 +34,7 @@ pub(super) fn edges(paying: &Paying, local: &Local, heard: &BTreeSet<Message>, s
         for proposal in byzantine_proposals(paying, local) {
             let message = Message::proposal(paying.byzantine, &proposal, &paying.kinds);
             let name = describe(std::slice::from_ref(&message));
-            step(name, Vec::new(), &|next| hear_proposal(next, &message, &proposal));
+            step(name, Vec::new(), &|next| hear_proposal(paying, next, &message, &proposal));
         }
     }
 }
@@ -49,9 +49,9 @@ fn proposal_moves(
 ) {
     let name = describe(std::slice::from_ref(message));
     let mut after = local.clone();
-    hear_proposal(&mut after, message, proposal);
+    hear_proposal(paying, &mut after, message, proposal);
     if paying.bounds.rounds > 0 || after.face.said != local.face.said {
-        step(name, vec![message.clone()], &|next| hear_proposal(next, message, proposal));
+        step(name, vec![message.clone()], &|next| hear_proposal(paying, next, message, proposal));
         return;
     }
     let block = proposal.block.header.hash();
@@ -59,7 +59,7 @@ fn proposal_moves(
         for set in block_quorums(paying, &after, heard, phase, block) {
             let needs = [vec![message.clone()], honest(paying, &set)].concat();
             step(format!("{name}, {}", describe(&set)), needs, &|next| {
-                hear_proposal(next, message, proposal);
+                hear_proposal(paying, next, message, proposal);
                 hear_votes(next, &set);
             });
         }
@@ -90,7 +90,7 @@ fn block_quorums(
 }
 
 /// Hears a proposal, and the seals that it names: whoever proposes has them.
-fn hear_proposal(local: &mut Local, message: &Message, proposal: &Proposal) {
+fn hear_proposal(paying: &Paying, local: &mut Local, message: &Message, proposal: &Proposal) {
     let About::Proposal(height, round, kind) = message.about else { return };
     local.past.proposals.insert((height, round), kind);
     local.proposals.insert(proposal.block.header.hash(), proposal.clone());
@@ -105,7 +105,7 @@ fn hear_proposal(local: &mut Local, message: &Message, proposal: &Proposal) {
     }
     inputs.push(Input::Proposal(PeerTag(9), Box::new(Verified::by_own_hand(proposal.clone()))));
     local.now = local.now.max(Time(local.engine.chain_state().time_ms * 1_000));
-    if !proposal.block.closing.closes() && proposal.round.0 == 0 {
+    if !proposal.block.closing.closes() && paying.bounds.rounds == 0 {
         local.now = local.now.max(begins(local));
     }
     local.turn(inputs);

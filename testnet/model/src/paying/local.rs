@@ -206,7 +206,8 @@ impl Local {
 
     /// Takes the fingerprint, of everything or of what has influence. Call it after each move.
     pub fn take_print(&mut self, bounds: &Bounds) {
-        if !bounds.exact {
+        // With several rounds or noise, votes are heard that make no quorum.
+        if !bounds.exact && bounds.rounds == 0 && !bounds.noise {
             self.print = look(bounds, self);
             return;
         }
