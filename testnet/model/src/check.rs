@@ -1,8 +1,11 @@
 //! Running the checker, and what came of it.
 
-use crate::product::{Host, IN_TIME, Product};
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use crate::clock::Limit;
+use crate::compose::{Composed, Parts};
+use crate::product::{Host, Product};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use std::fmt;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// How long and how far a check may go.
@@ -26,7 +29,7 @@ pub struct Broken {
 }
 
 /// What a check found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Whether every state within the bounds was seen.
     pub exhaustive: bool,
@@ -36,6 +39,8 @@ pub struct Outcome {
     pub steps: usize,
     /// Different states of a single node.
     pub local_states: usize,
+    /// Classes of those that nobody can tell apart.
+    pub classes: usize,
     /// The longest of the shortest ways to a state; of walks, the longest.
     pub depth: usize,
     /// How long it took.
@@ -59,10 +64,11 @@ impl fmt::Display for Outcome {
         let whole = if self.exhaustive { "all" } else { "NOT ALL" };
         writeln!(
             f,
-            "{whole} {} states, {} steps, {} local states, depth {}, {:.1} s",
+            "{whole} {} states, {} steps, {} local states in {} classes, depth {}, {:.1} s",
             self.states,
             self.steps,
             self.local_states,
+            self.classes,
             self.depth,
             self.time.as_secs_f64()
         )?;
@@ -79,35 +85,77 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What is broken once the time is up, and no promise of any network: so a checker ends although states wait.
+pub const IN_TIME: &str = "the time is not up";
+
+/// What can be checked.
+pub trait Network: Model + Send + Sync + 'static {
+    /// What a step is, in words.
+    fn describe(&self, step: &Self::Action) -> String;
+    /// How many local states were made.
+    fn local_count(&self) -> usize;
+    /// Of how many classes they are; each is its own, if it is not said.
+    fn class_count(&self) -> usize {
+        self.local_count()
+    }
+    /// How long it may take.
+    fn limit(&self) -> &Limit;
+}
+
 /// Visits every state that `host` can bring about, breadth first.
 pub fn check<H: Host>(host: H, limits: Limits) -> Outcome {
+    visit(Product::new(host).ending_after(limits.time), limits)
+}
+
+/// The same, of nodes that are computed one by one first; see [`compose`](crate::compose).
+pub fn check_composed<H: Parts>(host: H, limits: Limits) -> Outcome {
     let began = Instant::now();
-    let builder = Product::new(host).ending_after(limits.time).checker().threads(limits.threads);
+    match Composed::new(host, Limit::after(Some(limits.time))) {
+        Some(network) => Outcome { time: began.elapsed(), ..visit(network, limits) },
+        None => Outcome { time: began.elapsed(), ..Outcome::default() },
+    }
+}
+
+/// Visits every state of a network, breadth first.
+fn visit<N>(network: N, limits: Limits) -> Outcome
+where
+    N: Network,
+    N::State: Clone + PartialEq + Hash + Send + Sync,
+    N::Action: Clone + PartialEq + Send + Sync,
+{
+    let began = Instant::now();
+    let properties = network.properties();
+    let builder = network.checker().threads(limits.threads);
     let finish_when = match limits.until_broken {
         true => HasDiscoveries::AnyFailures,
         false => HasDiscoveries::AnyOf([IN_TIME].into()),
     };
     let checker = builder.finish_when(finish_when).spawn_bfs().join();
-    checker.model().lift_limit();
-    let outcome = gather::<H>(&checker, began.elapsed());
-    let cut_short = checker.model().is_cut() || (limits.until_broken && !outcome.broken.is_empty());
+    checker.model().limit().lift();
+    let outcome = gather(&checker, &properties, began.elapsed());
+    let cut_short = checker.model().limit().is_cut() || (limits.until_broken && !outcome.broken.is_empty());
     Outcome { exhaustive: !cut_short, ..outcome }
 }
 
-fn gather<H: Host>(checker: &impl Checker<Product<H>>, time: Duration) -> Outcome {
+fn gather<N>(checker: &impl Checker<N>, properties: &[Property<N>], time: Duration) -> Outcome
+where
+    N: Network,
+    N::State: Clone + PartialEq + Hash,
+    N::Action: Clone + PartialEq,
+{
     let mut outcome = Outcome {
         exhaustive: true,
         states: checker.unique_state_count(),
         steps: checker.state_count(),
         local_states: checker.model().local_count(),
+        classes: checker.model().class_count(),
         depth: checker.max_depth(),
         time,
-        broken: Vec::new(),
-        impossible: Vec::new(),
+        ..Outcome::default()
     };
     let discoveries = checker.discoveries();
-    for property in H::properties() {
-        match (property.expectation, discoveries.get(property.name)) {
+    for property in properties.iter().filter(|property| property.name != IN_TIME) {
+        match (&property.expectation, discoveries.get(property.name)) {
             (Expectation::Always, Some(path)) => {
                 let steps = path.clone().into_actions();
                 let steps = steps.iter().map(|step| checker.model().describe(step)).collect();

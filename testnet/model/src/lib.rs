@@ -8,6 +8,8 @@
 
 pub mod agreement;
 pub mod check;
+pub mod clock;
+pub mod compose;
 pub mod paying;
 pub mod print;
 pub mod product;

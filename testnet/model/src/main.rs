@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::check::{Limits, Outcome, check, check_composed};
 use timecoin_model::paying::{self, Begin, Paying};
 use timecoin_model::walk::walk;
 
@@ -62,6 +62,9 @@ enum What {
         /// Votes come again, and of other epochs.
         #[arg(long)]
         noise: bool,
+        /// Tell states of a validator apart also where they differ only in what has no influence.
+        #[arg(long)]
+        exact: bool,
         /// Walk at random from this seed in place of visiting all.
         #[arg(long)]
         walk: Option<u64>,
@@ -76,10 +79,11 @@ fn main() -> ExitCode {
             let Ok(weights) = weights.try_into() else { return ExitCode::FAILURE };
             check(Agreeing::new(Bounds { weights, byzantine_turn, rounds, crashes, noise }), limits)
         }
-        What::Payments { begin, payments, blocks, rounds, crashes, noise, walk: seed } => {
-            let paying = Paying::new(paying::Bounds { begin, payments, blocks, rounds, crashes, noise });
+        What::Payments { begin, payments, blocks, rounds, crashes, noise, exact, walk: seed } => {
+            let paying = Paying::new(paying::Bounds { begin, payments, blocks, rounds, crashes, noise, exact });
             match seed {
                 Some(seed) => walk(paying, seed, limits),
+                None if rounds == 0 => check_composed(paying, limits),
                 None => check(paying, limits),
             }
         }

@@ -1,5 +1,6 @@
 //! Fingerprints of states: 128 bits of a hash over what a state is and shows of itself.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -30,6 +31,50 @@ impl Printer {
         }
         u128::from_le_bytes(low)
     }
+}
+
+/// Leaves out fields as a derived `Debug` writes them: `name: value`, up to the comma or bracket after it.
+#[must_use]
+pub fn without(text: &str, names: &HashSet<&str>) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        // Names begin after a blank or an opening brace.
+        let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(word);
+        let after = if after.starts_with(": ") && names.contains(name) {
+            after.split_at(value_len(after.as_bytes())).1
+        } else {
+            kept.push_str(name);
+            after
+        };
+        let Some(next) = after.find([' ', '{']) else {
+            kept.push_str(after);
+            return kept;
+        };
+        let (between, following) = after.split_at(next + 1);
+        kept.push_str(between);
+        rest = following;
+    }
+}
+
+/// Length of what comes before the comma or bracket that ends a field.
+fn value_len(text: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    let end = text.iter().position(|byte| match byte {
+        b'(' | b'[' | b'{' => {
+            depth += 1;
+            false
+        }
+        b')' | b']' | b'}' if depth == 0 => true,
+        b')' | b']' | b'}' => {
+            depth -= 1;
+            false
+        }
+        b',' => depth == 0,
+        _ => false,
+    });
+    end.unwrap_or(text.len())
 }
 
 impl fmt::Write for Printer {

@@ -6,13 +6,14 @@
 //! the network it is part of. This changes nothing about what is explored: equal local states have
 //! equal futures, since machines are deterministic and get nothing but what the others said.
 
+use crate::check::Network;
+use crate::clock::Limit;
 use stateright::{Model, Property};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What every honest node runs, and what can happen to it.
 ///
@@ -36,9 +37,6 @@ pub trait Host: Sized + Send + Sync + 'static {
     /// What must always hold, and what must be possible.
     fn properties() -> Vec<Property<Product<Self>>>;
 }
-
-/// What is broken once the time is up, and no promise of any host: so a checker ends although states wait.
-pub const IN_TIME: &str = "the time is not up";
 
 /// Number of a local state, of a set of messages, or of a name.
 type Id = u32;
@@ -101,11 +99,7 @@ struct Tables<H: Host> {
 pub struct Product<H: Host> {
     host: H,
     tables: RwLock<Tables<H>>,
-    /// From then on nothing can happen any more, until the limit is lifted.
-    ends: Option<Instant>,
-    is_lifted: AtomicBool,
-    /// Whether something was left out for that reason.
-    is_cut: AtomicBool,
+    limit: Limit,
 }
 
 impl<H: Host> Tables<H> {
@@ -123,39 +117,14 @@ impl<H: Host> Tables<H> {
 impl<H: Host> Product<H> {
     /// A network of what `host` runs.
     pub fn new(host: H) -> Self {
-        Self {
-            host,
-            tables: RwLock::new(Tables::new()),
-            ends: None,
-            is_lifted: AtomicBool::new(false),
-            is_cut: AtomicBool::new(false),
-        }
+        Self { host, tables: RwLock::new(Tables::new()), limit: Limit::after(None) }
     }
 
-    /// Ends everything after this time: the limit that stateright has is not looked at by a checker of one thread.
+    /// Ends everything after this time.
     #[must_use]
     pub fn ending_after(mut self, time: Duration) -> Self {
-        self.ends = Instant::now().checked_add(time);
+        self.limit = Limit::after(Some(time));
         self
-    }
-
-    /// Whether the time was over before all had happened that can.
-    #[must_use]
-    pub fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::Relaxed)
-    }
-
-    /// Lifts the limit: whoever walks a way that was found once more must not be stopped on it.
-    pub fn lift_limit(&self) {
-        self.is_lifted.store(true, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let is_over = self.ends.is_some_and(|ends| ends <= Instant::now()) && !self.is_lifted.load(Ordering::Relaxed);
-        if is_over {
-            self.is_cut.store(true, Ordering::Relaxed);
-        }
-        is_over
     }
 
     /// Forgets all local states, to make room: numbers of before mean nothing any more.
@@ -173,19 +142,6 @@ impl<H: Host> Product<H> {
     pub fn locals(&self, state: &State) -> Vec<Arc<H::Local>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         state.iter().map(|id| Arc::clone(tables.locals.at(*id))).collect()
-    }
-
-    /// How many local states were made.
-    #[must_use]
-    pub fn local_count(&self) -> usize {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner).locals.values.len()
-    }
-
-    /// What a step is, in words.
-    #[must_use]
-    pub fn describe(&self, step: &Step) -> String {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        format!("node {}: {}", step.node, tables.names.at(step.name))
     }
 
     fn number(&self, locals: Vec<(String, H::Local)>) -> Vec<(Id, Id)> {
@@ -209,7 +165,7 @@ impl<H: Host> Product<H> {
     /// What can happen to one node.
     #[must_use]
     pub fn steps(&self, state: &State, node: usize) -> Vec<Step> {
-        if self.is_over() {
+        if self.limit.is_over() {
             return Vec::new();
         }
         let steps = self.moves(state, node);
@@ -257,11 +213,26 @@ impl<H: Host> Model for Product<H> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let in_time = Property::always(IN_TIME, |network: &Self, _| !network.is_over());
+        let in_time = Property::always(crate::check::IN_TIME, |network: &Self, _| !network.limit.is_over());
         H::properties().into_iter().chain([in_time]).collect()
     }
 
     fn within_boundary(&self, state: &State) -> bool {
         self.host.is_within(&self.locals(state))
+    }
+}
+
+impl<H: Host> Network for Product<H> {
+    fn local_count(&self) -> usize {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).locals.values.len()
+    }
+
+    fn describe(&self, step: &Step) -> String {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        format!("node {}: {}", step.node, tables.names.at(step.name))
+    }
+
+    fn limit(&self) -> &Limit {
+        &self.limit
     }
 }

@@ -1,9 +1,9 @@
 //! Random walks: deeper than a check of all states, and never exhaustive.
 
-use crate::check::{Broken, Limits, Outcome};
+use crate::check::{Broken, Limits, Network, Outcome};
 use crate::product::{Host, Product, State, Step};
 use stateright::{Expectation, Model, Property};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// No walk is longer.
 const STEPS_MAX: usize = 1_000;
@@ -16,8 +16,13 @@ pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
     let began = Instant::now();
     let network = Product::new(host).ending_after(limits.time);
     let properties = H::properties();
-    let mut walker =
-        Walker { network: &network, open: properties.iter().collect(), chance: seed, limits, found: empty() };
+    let mut walker = Walker {
+        network: &network,
+        open: properties.iter().collect(),
+        chance: seed,
+        limits,
+        found: Outcome::default(),
+    };
     let mut forgotten = 0;
     while !walker.is_done(began) {
         if network.local_count() > LOCAL_STATES_MAX {
@@ -29,20 +34,7 @@ pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
     let impossible = walker.open.iter().filter(|property| property.expectation == Expectation::Sometimes);
     let impossible = impossible.map(|property| property.name).collect();
     let local_states = network.local_count() + forgotten;
-    Outcome { impossible, local_states, time: began.elapsed(), ..walker.found }
-}
-
-const fn empty() -> Outcome {
-    Outcome {
-        exhaustive: false,
-        states: 0,
-        steps: 0,
-        local_states: 0,
-        depth: 0,
-        time: Duration::ZERO,
-        broken: Vec::new(),
-        impossible: Vec::new(),
-    }
+    Outcome { impossible, local_states, classes: local_states, time: began.elapsed(), ..walker.found }
 }
 
 struct Walker<'a, H: Host> {

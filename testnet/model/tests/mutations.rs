@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 use timecoin_model::agreement::{Agreeing, Bounds};
-use timecoin_model::check::{Limits, Outcome, check};
+use timecoin_model::check::{Limits, Outcome, check, check_composed};
 use timecoin_model::paying::{self, Begin, Paying};
 use timecoin_model::walk::walk;
 use timecoin_protocol::mutation::Mutation;
@@ -21,7 +21,7 @@ const TWO_ROUNDS: Bounds = Bounds { byzantine_turn: 3, rounds: 1, ..ONE_ROUND };
 const A_THIRD: Bounds = Bounds { weights: [2, 1, 1, 2], ..ONE_ROUND };
 
 const PAYMENTS: paying::Bounds =
-    paying::Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 0, noise: false };
+    paying::Bounds { begin: Begin::Genesis, payments: 2, blocks: 0, rounds: 0, crashes: 0, noise: false, exact: false };
 const PREPARED: paying::Bounds = paying::Bounds { begin: Begin::TwoPrepared, ..PAYMENTS };
 const NOISY: paying::Bounds = paying::Bounds { noise: true, ..PREPARED };
 const SECOND_ROUND: paying::Bounds = paying::Bounds { begin: Begin::SecondRound, blocks: 1, rounds: 1, ..PAYMENTS };
@@ -37,6 +37,8 @@ enum Look {
     Walking(Bounds),
     /// At every state of the payment model, breadth first.
     Paying(paying::Bounds),
+    /// At every state of the payment model, composed of validators that are computed one by one.
+    Composed(paying::Bounds),
 }
 
 impl Look {
@@ -45,6 +47,7 @@ impl Look {
             Self::Everywhere(bounds) => check(Agreeing::new(bounds), LIMITS),
             Self::Walking(bounds) => walk(Agreeing::new(bounds), SEED, LIMITS),
             Self::Paying(bounds) => check(Paying::new(bounds), LIMITS),
+            Self::Composed(bounds) => check_composed(Paying::new(bounds), LIMITS),
         }
     }
 
@@ -52,6 +55,7 @@ impl Look {
         match self {
             Self::Everywhere(_) => "`model agreement`".to_owned(),
             Self::Walking(_) => "`model agreement`, random walk".to_owned(),
+            Self::Composed(_) => "`model payments`, all states".to_owned(),
             Self::Paying(bounds) if bounds.begin == Begin::Genesis => "`model payments`".to_owned(),
             Self::Paying(bounds) => format!("`model payments`, from {:?}", bounds.begin),
         }
@@ -74,11 +78,11 @@ const fn look(mutation: Mutation) -> (&'static str, Look) {
         Mutation::LocksForgottenOnRestart => ("R-9", Look::Everywhere(Bounds { crashes: 1, ..ONE_ROUND })),
         Mutation::VotesForgottenOnRestart => ("R-9", Look::Everywhere(Bounds { crashes: 1, ..ONE_ROUND })),
         Mutation::DecideWithoutQuorum => ("R-10", Look::Everywhere(ONE_ROUND)),
-        Mutation::VoteAgainstLock => ("F-1", Look::Paying(PREPARED)),
-        Mutation::LockNotDurable => ("D-1", Look::Paying(PAYMENTS)),
+        Mutation::VoteAgainstLock => ("F-1", Look::Composed(PAYMENTS)),
+        Mutation::LockNotDurable => ("D-1", Look::Composed(PAYMENTS)),
         Mutation::OtherEpochsCount => ("F-3", Look::Paying(NOISY)),
         Mutation::VoterCountsTwice => ("F-3", Look::Paying(NOISY)),
-        Mutation::CommitWithoutCertificate => ("F-4", Look::Paying(PAYMENTS)),
+        Mutation::CommitWithoutCertificate => ("F-4", Look::Composed(PAYMENTS)),
         Mutation::UncertifiedInLaterRounds => ("B-11", Look::Paying(SECOND_ROUND)),
         Mutation::VoteAfterSeal => ("E-4", Look::Paying(PRECOMMITTED)),
         Mutation::SealOmitsCommit => ("E-4", Look::Paying(COMMITTED)),

@@ -2,17 +2,27 @@
 //! two payments that exclude each other, messages lost and out of order, polls that go as the checker
 //! likes, and a crash.
 
+mod blocks;
+mod checks;
+mod face;
+mod kinds;
 mod local;
+mod look;
+mod message;
 mod moves;
 mod properties;
 mod scripts;
 mod setting;
 
-pub use local::{About, Local, Message, Misdeed};
+pub use face::{Face, Misdeed, News};
+pub use local::Local;
+pub use message::{About, Message};
 pub use scripts::Begin;
 pub use setting::{Memory, SETTING, Setting};
 
+use crate::compose::{self, Edge, Parts, Promise};
 use crate::product::{Host, Product};
+use kinds::Kinds;
 use setting::VALIDATORS;
 use stateright::Property;
 use std::collections::BTreeSet;
@@ -34,14 +44,18 @@ pub struct Bounds {
     pub crashes: u8,
     /// Whether votes come again, for other epochs, and before they could matter: none of this may change anything.
     pub noise: bool,
+    /// Whether states of a validator are told apart also where they differ only in what has no influence.
+    pub exact: bool,
 }
 
 /// Four validators within bounds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Paying {
     bounds: Bounds,
     /// The faulty validator.
     byzantine: usize,
+    /// The blocks that are proposed.
+    kinds: Arc<Kinds>,
 }
 
 impl Paying {
@@ -54,7 +68,7 @@ impl Paying {
             let first = engine.validators().proposer(Height(1), Round(turn))?.key;
             engine.validators().index_of(&first)
         });
-        Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from) }
+        Self { bounds, byzantine: byzantine.map_or(VALIDATORS - 1, usize::from), kinds: Arc::default() }
     }
 
     /// How many payments there are.
@@ -74,23 +88,82 @@ impl Host for Paying {
     type Message = Message;
 
     fn first(&self) -> Vec<Local> {
-        let first = (0..VALIDATORS).filter(|own| *own != self.byzantine).filter_map(|own| Local::new(own).ok());
-        scripts::play(self, first.collect())
+        let first = (0..VALIDATORS)
+            .filter(|own| *own != self.byzantine)
+            .filter_map(|own| Local::new(own, Arc::clone(&self.kinds)).ok());
+        let mut first = scripts::play(self, first.collect());
+        first.iter_mut().for_each(|local| local.take_print(&self.bounds));
+        first
     }
 
     fn said<'a>(&self, local: &'a Local) -> &'a BTreeSet<Message> {
-        &local.said
+        &local.face.said
     }
 
     fn moves(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
-        moves::moves(self, local, heard)
+        let edges = moves::edges(self, local, heard, &|_| true);
+        edges.into_iter().map(|edge| (edge.name, edge.next)).collect()
     }
 
     fn is_within(&self, locals: &[Arc<Local>]) -> bool {
-        locals.iter().map(|local| local.crashes).sum::<u8>() <= self.bounds.crashes
+        locals.iter().map(|local| local.face.crashes).sum::<u8>() <= self.bounds.crashes
     }
 
     fn properties() -> Vec<Property<Product<Self>>> {
-        properties::all()
+        compose::properties()
+    }
+}
+
+impl Parts for Paying {
+    type Face = Face;
+
+    fn face<'a>(&self, local: &'a Local) -> &'a Face {
+        &local.face
+    }
+
+    fn key(&self, local: &Local) -> u128 {
+        local.print()
+    }
+
+    /// Of a kind of blocks more may come.
+    fn is_open(&self, message: &Message) -> bool {
+        matches!(message.about, About::Proposal(..))
+    }
+
+    fn open_count(&self) -> usize {
+        self.kinds.count()
+    }
+
+    /// Who dies says what it would have said, in another order.
+    fn calmer(&self) -> Option<Self> {
+        let calm = Self { bounds: Bounds { crashes: 0, ..self.bounds }, ..self.clone() };
+        (self.bounds.crashes > 0 && self.bounds.blocks > 0).then_some(calm)
+    }
+
+    fn essence(&self, face: &Face) -> Face {
+        let mut essence = face.clone();
+        essence.said.retain(|message| matches!(message.about, About::Finality(..) | About::Seal(_)));
+        essence
+    }
+
+    /// With one round, votes for nil are of no use to anybody.
+    fn can_be_heard(&self, message: &Message) -> bool {
+        self.bounds.rounds > 0 || !matches!(message.about, About::Block(_, _, _, None))
+    }
+
+    fn crashes(&self, face: &Face) -> u8 {
+        face.crashes
+    }
+
+    fn crashes_max(&self) -> u8 {
+        self.bounds.crashes
+    }
+
+    fn edges(&self, local: &Local, heard: &BTreeSet<Message>, is_new: &dyn Fn(&[Message]) -> bool) -> Vec<Edge<Self>> {
+        moves::edges(self, local, heard, is_new)
+    }
+
+    fn promises() -> &'static [Promise<Self>] {
+        properties::PROMISES
     }
 }

@@ -5,53 +5,69 @@
 //! sets that do (with noise: also one by one, twice, and of the next epoch); requests are
 //! never answered, since all that they could bring can come by itself.
 
-use super::Paying;
-use super::local::{About, Local, Message};
-use super::setting::{BLOCK_INTERVAL_MS, QUORUM, SETTING, Setting};
-use std::collections::{BTreeMap, BTreeSet};
+use super::local::Local;
+use super::look::is_settled;
+use super::message::{About, Message};
+use super::setting::{QUORUM, SETTING};
+use super::{Paying, blocks};
+use crate::compose::Edge;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use timecoin_protocol::block::{BlockPhase, BlockVote, CompactBlock, Proposal};
 use timecoin_protocol::engine::{GossipTag, Input, PeerTag, Record, Response, Source, Time};
-use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
+use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::keys::Verified;
-use timecoin_protocol::ledger::{BlockParts, build_block};
-use timecoin_protocol::validator::{Epoch, Height, Round};
+use timecoin_protocol::validator::Epoch;
 use timecoin_protocol::wire::{Answer, Opinion, Vote};
 
 /// Most answers that polls about the same payments take in one move.
 const ANSWERS_MAX: usize = 64;
-/// Longer than all timeouts of a round.
-const ROUND_MS: u64 = 5_000;
 
-pub(super) fn moves(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
+/// All that can happen next to `local` when honest validators have said `heard`, or, of what needs something said, only
+/// that for which `is_new` says so.
+pub(super) fn edges(
+    paying: &Paying,
+    local: &Local,
+    heard: &BTreeSet<Message>,
+    is_new: &dyn Fn(&[Message]) -> bool,
+) -> Vec<Edge<Paying>> {
     let mut all = Vec::new();
-    let mut step = |name: String, change: &dyn Fn(&mut Local)| {
+    let mut step = |name: String, needs: Vec<Message>, change: &dyn Fn(&mut Local)| {
+        if !is_new(&needs) {
+            return;
+        }
         let mut next = local.clone();
         change(&mut next);
-        next.take_print();
-        all.push((name, next));
+        next.take_print(&paying.bounds);
+        if next != *local {
+            all.push(Edge { name, needs, next });
+        }
     };
     for payment in (0..paying.payments()).filter(|payment| !local.arrived.contains(payment)) {
-        step(format!("payment {payment} arrives"), &|next| arrive(next, payment));
+        step(format!("payment {payment} arrives"), Vec::new(), &|next| arrive(next, payment));
     }
-    if !local.asked.is_empty() {
+    if !local.asked.is_empty() && (paying.bounds.exact || !is_settled(local)) {
         for payment in 0..paying.payments() {
-            step(format!("polls are for payment {payment}"), &|next| answer(next, payment));
+            step(format!("polls are for payment {payment}"), Vec::new(), &|next| answer(next, payment));
         }
     }
     for set in vote_sets(paying, local, heard) {
-        step(describe(&set), &|next| hear(next, &set));
+        step(describe(&set), honest(paying, &set), &|next| hear(next, &set));
     }
-    if local.crashes < paying.bounds.crashes {
-        step("dies and comes back".to_owned(), &Local::restart);
+    if local.face.crashes < paying.bounds.crashes {
+        step("dies and comes back".to_owned(), Vec::new(), &Local::restart);
     }
     if local.engine.chain_state().height.0 < paying.bounds.blocks {
-        time_moves(paying, local, &mut step);
-        for set in block_sets(paying, local, heard) {
-            step(describe(&set), &|next| hear(next, &set));
-        }
+        blocks::edges(paying, local, heard, &mut step);
     }
     all
+}
+
+/// Takes a move: what it is called, what it needs, and what it does.
+pub(super) type Step<'a> = &'a mut dyn FnMut(String, Vec<Message>, &dyn Fn(&mut Local));
+
+/// What the faulty validator says can be had at any time.
+pub(super) fn honest(paying: &Paying, set: &[Message]) -> Vec<Message> {
+    set.iter().filter(|message| message.by != paying.byzantine).cloned().collect()
 }
 
 fn arrive(local: &mut Local, payment: usize) {
@@ -73,18 +89,33 @@ fn answer(local: &mut Local, payment: usize) {
     }
 }
 
-fn hear(local: &mut Local, messages: &[Message]) {
+pub(super) fn hear(local: &mut Local, messages: &[Message]) {
     // The clock of a node is never behind its chain.
     local.now = local.now.max(Time(local.engine.chain_state().time_ms * 1_000));
     for message in messages {
-        if let Some(Input::Proposal(_, proposal)) = message.input() {
-            local.proposals.insert(proposal.block.header.hash(), proposal.as_ref().clone().into_inner());
+        match &message.about {
+            About::Finality(epoch, _, txids) => {
+                let payments = txids.iter().filter_map(|txid| SETTING.payment_of(txid));
+                local.past.votes.extend(payments.map(|payment| (*epoch, payment)));
+            }
+            About::Seal(_) => drop(local.heard.seals.insert(message.by)),
+            About::Block(..) | About::Evidence(_) | About::Proposal(..) => {}
         }
     }
-    local.turn(messages.iter().filter_map(Message::input).collect());
+    let epoch = local.engine.chain_state().epoch;
+    let input = |message: &Message| match message.about {
+        About::Block(_, _, _, Some(kind)) => {
+            // A vote for a block that it does not know is of no use yet.
+            let block = local.proposals.keys().find(|hash| local.kinds.of(**hash) == kind)?;
+            message.input(epoch, Some(*block))
+        }
+        _ => message.input(epoch, None),
+    };
+    let inputs = messages.iter().filter_map(input).collect();
+    local.turn(inputs);
 }
 
-fn describe(messages: &[Message]) -> String {
+pub(super) fn describe(messages: &[Message]) -> String {
     let one = |message: &Message| {
         let by = message.by;
         match &message.about {
@@ -125,7 +156,8 @@ fn counted(local: &Local, epoch: u64, phase: Phase, payment: usize) -> BTreeSet<
 fn vote_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Vec<Message>> {
     let epoch = local.engine.chain_state().epoch.0;
     let mut sets = Vec::new();
-    for payment in 0..paying.payments() {
+    let here = |payment: &usize| paying.bounds.noise || local.arrived.contains(payment);
+    for payment in (0..paying.payments()).filter(here) {
         let txid = SETTING.payments[payment].txid();
         for phase in [Phase::Prepare, Phase::Commit] {
             let honest = heard.iter().filter(|message| {
@@ -139,17 +171,48 @@ fn vote_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<V
                 let later = byzantine_vote(paying, epoch + 1, phase, payment);
                 sets.push([vec![later], available.clone()].concat());
             }
+            if has_enough(local, epoch, phase, payment) || !fits(local, epoch, payment) {
+                continue;
+            }
             let counted = counted(local, epoch, phase, payment);
-            let fresh: Vec<Message> = available.into_iter().filter(|vote| !counted.contains(&vote.by)).collect();
-            let lacking = QUORUM.saturating_sub(counted.len());
-            sets.extend(subsets(&fresh, lacking));
+            let fresh = available.into_iter().filter(|vote| !counted.contains(&vote.by));
+            sets.extend(quorums(paying, &fresh.collect::<Vec<_>>(), QUORUM.saturating_sub(counted.len())));
         }
     }
     sets
 }
 
+/// Whether more votes of this kind change nothing: it has a certificate of them.
+fn has_enough(local: &Local, epoch: u64, phase: Phase, payment: usize) -> bool {
+    match phase {
+        Phase::Prepare => local.engine.certificate(&SETTING.payments[payment].txid()).is_some(),
+        Phase::Commit => local.face.news.finals.iter().any(|(known, _)| *known == payment) && epoch == local.face.epoch,
+    }
+}
+
+/// Whether votes of a quorum for the payment can be had together with those that were heard: honest validators of two
+/// quorums vote for one payment of an epoch (F-1, F-7). If one does not, the state in which it has is visited, and that
+/// is told there.
+fn fits(local: &Local, epoch: u64, payment: usize) -> bool {
+    local.past.votes.iter().all(|(at, other)| *at != epoch || *other == payment)
+}
+
+/// Sets of `count` votes. The faulty validator's can always be had, so with it a set needs less, and does the same.
+pub(super) fn quorums(paying: &Paying, votes: &[Message], count: usize) -> Vec<Vec<Message>> {
+    let (lies, honest): (Vec<Message>, Vec<Message>) =
+        votes.iter().cloned().partition(|vote| vote.by == paying.byzantine);
+    let Some(fewer) = count.checked_sub(1).filter(|_| !lies.is_empty()) else { return subsets(&honest, count) };
+    if fewer == 0 {
+        return lies.into_iter().map(|lie| vec![lie]).collect();
+    }
+    let with = |lie: &Message| {
+        subsets(&honest, fewer).into_iter().map(|set| [vec![lie.clone()], set].concat()).collect::<Vec<_>>()
+    };
+    lies.iter().flat_map(with).collect()
+}
+
 /// All sets of `count` of these; none if that is nothing.
-fn subsets(of: &[Message], count: usize) -> Vec<Vec<Message>> {
+pub(super) fn subsets(of: &[Message], count: usize) -> Vec<Vec<Message>> {
     let all = (1_usize..1 << of.len()).filter(|set| set.count_ones() as usize == count);
     all.map(|set| {
         let chosen = of.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
@@ -161,103 +224,5 @@ fn subsets(of: &[Message], count: usize) -> Vec<Vec<Message>> {
 fn byzantine_vote(paying: &Paying, epoch: u64, phase: Phase, payment: usize) -> Message {
     let txids = vec![SETTING.payments[payment].txid()];
     let batch = VoteBatch::sign(Epoch(epoch), phase, txids, &SETTING.keys[paying.byzantine], &SETTING.genesis.hash());
-    Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)))
-}
-
-/// Takes a move: what it is called, and what it does.
-type Step<'a> = &'a mut dyn FnMut(String, &dyn Fn(&mut Local));
-
-/// The next height may begin, and timeouts run out.
-fn time_moves(paying: &Paying, local: &Local, step: Step<'_>) {
-    let begins = Time(local.engine.chain_state().time_ms * 1_000).plus_ms(BLOCK_INTERVAL_MS);
-    if local.now < begins {
-        step("the next height begins".to_owned(), &|next| {
-            next.now = begins;
-            next.turn(vec![Input::Wake]);
-        });
-    } else if local.engine.gauges().round < paying.bounds.rounds {
-        step("timeouts run out".to_owned(), &|next| {
-            next.now = next.now.plus_ms(ROUND_MS);
-            next.turn(vec![Input::Wake]);
-        });
-    }
-}
-
-/// What may come of the height in progress: proposals, votes of a round and phase together, seals.
-fn block_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Vec<Message>> {
-    let state = local.engine.chain_state();
-    let (height, epoch) = (state.height.next().0, state.epoch.0);
-    let mut sets = Vec::new();
-    let mut votes: BTreeMap<(u32, BlockPhase), Vec<Message>> = BTreeMap::new();
-    for message in heard {
-        match &message.about {
-            About::Proposal(at, ..) if *at == height => sets.push(vec![message.clone()]),
-            About::Block(at, round, phase, _) if *at == height => {
-                votes.entry((*round, *phase)).or_default().push(message.clone());
-            }
-            About::Seal(at) if *at == epoch => sets.push(vec![message.clone()]),
-            _ => {}
-        }
-    }
-    for ((round, phase), votes) in votes {
-        let blocks: BTreeSet<_> = local.proposals.keys().map(|hash| Some(*hash)).chain([None]).collect();
-        for block in blocks {
-            let (key, genesis) = (&SETTING.keys[paying.byzantine], SETTING.genesis.hash());
-            let lie = BlockVote::sign(Epoch(epoch), Height(height), Round(round), phase, block, key, &genesis);
-            sets.push([votes.clone(), vec![Message::vote(paying.byzantine, &Vote::Block(lie))]].concat());
-        }
-    }
-    if local.engine.chain_state().is_sealing(&SETTING.genesis.params) {
-        sets.extend(byzantine_seals(paying, epoch).map(|seal| vec![seal]));
-    }
-    if height == 1 {
-        sets.extend(byzantine_proposals(paying, local).map(|proposal| vec![proposal]));
-    }
-    sets
-}
-
-/// The faulty validator lists nothing, or what may not exist.
-fn byzantine_seals(paying: &Paying, epoch: u64) -> impl Iterator<Item = Message> {
-    let lists = [
-        Vec::new(),
-        SETTING
-            .payments
-            .iter()
-            .take(paying.payments())
-            .map(timecoin_protocol::transaction::Transaction::txid)
-            .collect(),
-    ];
-    lists.into_iter().map(move |txids| {
-        let seal = Seal::sign(Epoch(epoch), txids, &SETTING.keys[paying.byzantine], &SETTING.genesis.hash());
-        Message::vote(paying.byzantine, &Vote::Seal(seal))
-    })
-}
-
-/// In its round the faulty validator proposes either payment, with or without a certificate.
-fn byzantine_proposals(paying: &Paying, local: &Local) -> impl Iterator<Item = Message> {
-    let (state, engine) = (local.engine.chain_state().clone(), local.engine.clone());
-    let key = &SETTING.keys[paying.byzantine];
-    let round = Round(1);
-    let turn = state.validators.proposer(Height(1), round).is_some_and(|member| member.key == key.public());
-    let reached = turn && paying.bounds.rounds >= round.0;
-    let mut ledger = engine;
-    let ledger = ledger.ledger_mut().clone();
-    let proposals =
-        SETTING.payments.iter().take(paying.payments()).filter(move |_| reached).filter_map(move |payment| {
-            let transactions = [Arc::new(payment.clone())];
-            let parts = BlockParts { parent_commit: None, transactions: &transactions, seals: &[], evidence: &[] };
-            let time_ms = Setting::start().plus_ms(BLOCK_INTERVAL_MS).millis();
-            let params = &SETTING.genesis.params;
-            let (block, delta) = build_block(&state, params, &ledger, time_ms, key.public(), parts).ok()?;
-            let compact = CompactBlock {
-                header: block.header,
-                parent_commit: block.parent_commit,
-                coinbase: block.coinbase,
-                txids: delta.txids,
-                closing: block.closing,
-            };
-            let proposal = Proposal::sign(round, None, compact, key, &SETTING.genesis.hash());
-            Some(Message::proposal(paying.byzantine, &proposal))
-        });
-    proposals.collect::<Vec<_>>().into_iter()
+    Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)), &paying.kinds)
 }

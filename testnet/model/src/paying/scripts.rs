@@ -61,11 +61,11 @@ pub(super) fn play(paying: &Paying, mut locals: Vec<Local>) -> Vec<Local> {
     for (who, begins) in paying.bounds.begin.script() {
         for node in *who {
             let others = locals.iter().enumerate().filter(|(other, _)| other != node);
-            let heard: BTreeSet<_> = others.flat_map(|(_, local)| local.said.iter().cloned()).collect();
+            let heard: BTreeSet<_> = others.flat_map(|(_, local)| local.face.said.iter().cloned()).collect();
             let Some(local) = locals.get_mut(*node) else { continue };
-            let all = moves::moves(paying, local, &heard);
-            if let Some((_, next)) = all.into_iter().find(|(name, _)| name.starts_with(begins)) {
-                *local = next;
+            let all = moves::edges(paying, local, &heard, &|_| true);
+            if let Some(edge) = all.into_iter().find(|edge| edge.name.starts_with(begins)) {
+                *local = edge.next;
             }
         }
     }
