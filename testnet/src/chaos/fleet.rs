@@ -39,6 +39,8 @@ struct Ship {
     options: ClusterOptions,
     /// Where each node was last heard to listen.
     addresses: Arc<Mutex<Vec<Vec<String>>>>,
+    /// Held by a node that starts, until it has said where it listens.
+    starting: Arc<tokio::sync::Mutex<()>>,
     doors: Doors,
 }
 
@@ -54,11 +56,13 @@ impl Fleet {
             door.send_replace(Some(Arc::new(NodeClient::connect(socket).await?)));
         }
         let addresses = Arc::new(Mutex::new(endpoints.nodes.into_iter().map(|node| node.addresses).collect()));
+        let starting = Arc::default();
         let ship = |(index, process)| Ship {
             index,
             process,
             options: options.clone(),
             addresses: Arc::clone(&addresses),
+            starting: Arc::clone(&starting),
             doors: Arc::clone(&doors),
         };
         Ok(Self { ships: processes.into_iter().enumerate().map(ship).collect(), doors })
@@ -183,7 +187,10 @@ impl Ship {
         NodeProcess::spawn(self.process.number, directory, &self.options.program, &arguments)
     }
 
+    /// Ports are new at each start. Once nodes of a storm that came back at one moment were each told the old addresses of
+    /// the others, and on a slow machine one was alone for ever: so whoever starts later knows where the earlier ones are.
     async fn start(&mut self) -> Result<(), Failure> {
+        let _turn = Arc::clone(&self.starting).lock_owned().await;
         self.process = self.spawn()?;
         let said = self.process.announced().await?;
         if let Some(own) = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.index) {

@@ -58,9 +58,13 @@ impl ChaosArgs {
         let cluster = ClusterOptions { unsafe_methods: true, ..self.cluster.options(home.path())? };
         eprintln!("{} nodes, {} s, seed {}", cluster.nodes, options.seconds, options.seed);
         let report = tokio::select! {
-            report = Box::pin(run(&cluster, &options)) => report?,
+            report = Box::pin(run(&cluster, &options)) => report,
             () = stop.requested() => return Err(Failure::Interrupted),
         };
+        if report.as_ref().map_or(true, |report| !report.violations.is_empty()) {
+            home.keep();
+        }
+        let report = report?;
         self.write(&report)?;
         Ok(if report.violations.is_empty() { Exit::Ok } else { Exit::Runtime })
     }

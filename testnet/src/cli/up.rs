@@ -89,6 +89,13 @@ impl Home {
         }
     }
 
+    /// Keeps the directory for whoever wants to know what went wrong in it.
+    pub fn keep(self) {
+        if let Self::Temporary(directory) = self {
+            eprintln!("kept for a look: {}", directory.keep().display());
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         match self {
