@@ -345,12 +345,12 @@ fn a_start_signs_nothing_until_a_quorum_was_heard_d_18() {
     assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
     // An answer of another epoch, or from beyond, is none.
     said = node.turn(vec![Input::Failed(asked[1])]);
-    said.extend(node.pass_ms(600));
+    said.extend(node.pass_ms(800));
     let again = questions(&said);
     assert_eq!(again.len(), 1, "who did not answer is asked again");
     answer_question(&mut node, again[0], StatusResponse { epoch: Epoch(1), ..empty_status() });
     assert!(matches!(node.engine.voice(), Voice::Listens { .. }));
-    let said = node.pass_ms(600);
+    let said = node.pass_ms(800);
     let again = questions(&said);
     let heard = answer_question(&mut node, again[0], empty_status());
     assert_eq!(node.engine.voice(), Voice::Speaks);
