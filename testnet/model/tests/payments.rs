@@ -17,12 +17,13 @@ fn assert_holds(outcome: &Outcome, possible: &[&str]) {
     assert!(possible.iter().all(|path| !outcome.impossible.contains(path)), "{outcome}");
 }
 
-/// F-1, F-3, F-4, F-7, D-1: in every order of events, with a faulty validator that votes for both.
+/// F-1, F-3, F-4, F-7, D-1, D-13: in every order of events, with a faulty validator that votes for both, and a crash.
 #[test]
 fn a_double_spend_is_never_final_twice_f_1_f_4() {
-    let outcome = check_composed(Paying::new(PAYMENTS), LIMITS);
-    let split = "votes are split: neither can be final";
-    assert_holds(&outcome, &["the first payment is final", "the second payment is final", split]);
+    let outcome = check_composed(Paying::new(Bounds { crashes: 1, ..PAYMENTS }), LIMITS);
+    let finals = ["the first payment is final", "the second payment is final"];
+    assert_holds(&outcome, &finals);
+    assert_holds(&outcome, &["votes are split: neither can be final", "one that restarted votes"]);
 }
 
 /// F-3, F-4, D-1, D-13.

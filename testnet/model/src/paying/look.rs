@@ -7,7 +7,8 @@
 //! - times of arrival: heights begin within the time that a payment has before a block may settle it (B-11);
 //! - the order of records, as far as they are of different things.
 //!
-//! That this is right is checked: with `--exact` all is told apart, and the same classes must come of it.
+//! Nothing is left out on the strength of a rule that is to be checked: a broken rule must show. That the rest is right is
+//! checked too: with `--exact` all is told apart, and the same classes must come of it.
 
 use super::Bounds;
 use super::local::Local;
@@ -69,15 +70,6 @@ const SEALS: &[&str] = &["seals", "usable", "wanted"];
 /// What does not matter after the last block, but for seals.
 const ROUNDS: &[&str] =
     &["agreement", "start_at", "started", "timeouts", "needed", "rejudge_at", "decided", "restored"];
-/// How a poll goes on, once it has nothing to settle.
-const POLLS: &[&str] = &["poll", "queue"];
-
-/// Whether polls have nothing to settle in this epoch any more: it voted Prepare for a payment, so their coin is locked (F-1),
-/// or a block has spent it. When the epoch ends, all begin anew (E-7).
-pub(super) fn is_settled(local: &Local) -> bool {
-    let epoch = local.engine.chain_state().epoch.0;
-    !local.face.voted(epoch, Phase::Prepare).is_empty() || !local.face.news.committed.is_empty()
-}
 
 /// Fingerprint of what has influence.
 pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
@@ -89,19 +81,13 @@ pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
     });
     printer.add(certificates.collect::<Vec<_>>());
     printer.add(local.proposals.keys().map(|hash| local.kinds.of(*hash)).collect::<Vec<_>>());
-    let is_settled = is_settled(local);
-    if !is_settled {
-        printer.add(local.asked.values().map(|query| (query.epoch.0, &query.txids)).collect::<Vec<_>>());
-    }
+    printer.add(local.asked.values().map(|query| (query.epoch.0, &query.txids)).collect::<Vec<_>>());
     let (votes, rest) = on_disk(local);
     printer.add(votes);
     let proposed = local.proposals.keys().copied().chain(decided(local)).collect::<BTreeSet<_>>();
     let mut left_out: HashSet<&str> = LEFT_OUT.iter().copied().collect();
     if !local.proposals.is_empty() {
         left_out.extend(SEALS);
-    }
-    if is_settled {
-        left_out.extend(POLLS);
     }
     if local.engine.chain_state().height.0 >= bounds.blocks {
         left_out.extend(ROUNDS);
@@ -126,14 +112,10 @@ fn decided(local: &Local) -> impl Iterator<Item = BlockHash> {
 fn on_disk(local: &Local) -> (Votes, BTreeSet<String>) {
     let mut votes: BTreeMap<_, BTreeSet<PublicKey>> = BTreeMap::new();
     let mut rest = BTreeSet::new();
-    let state = local.engine.chain_state();
-    let (epoch, next) = (state.epoch, state.height.next());
+    let next = local.engine.chain_state().height.next();
     for record in &local.disk.records {
         match record {
-            // What is of an epoch or height that ended is without effect (E-7, D-13).
-            Record::Votes(batch) if batch.epoch < epoch => {}
-            Record::Locked { epoch: of, .. } if *of < epoch => {}
-            Record::Sealed(seal) if seal.epoch < epoch => {}
+            // Part in the agreement on a height that is decided; what of it was said is told apart (R-9, D-13).
             Record::Proposal(proposal) if proposal.block.header.height < next => {}
             Record::Prevotes(height, ..) if *height < next => {}
             Record::BlockVote(vote, _) if vote.height < next => {}

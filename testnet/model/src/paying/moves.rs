@@ -6,7 +6,6 @@
 //! never answered, since all that they could bring can come by itself.
 
 use super::local::Local;
-use super::look::is_settled;
 use super::message::{About, Message};
 use super::setting::{QUORUM, SETTING};
 use super::{Paying, blocks};
@@ -45,7 +44,7 @@ pub(super) fn edges(
     for payment in (0..paying.payments()).filter(|payment| !local.arrived.contains(payment)) {
         step(format!("payment {payment} arrives"), Vec::new(), &|next| arrive(next, payment));
     }
-    if !local.asked.is_empty() && (paying.bounds.exact || !is_settled(local)) {
+    if !local.asked.is_empty() {
         for payment in 0..paying.payments() {
             step(format!("polls are for payment {payment}"), Vec::new(), &|next| answer(next, payment));
         }
