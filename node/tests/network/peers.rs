@@ -209,26 +209,32 @@ async fn a_node_that_takes_no_part_has_no_peer_and_finds_all_of_them_when_it_doe
 async fn nodes_of_validators_take_nobodys_place_and_lose_theirs_to_nobody_n_19() {
     let mut settings = config(TCP);
     settings.peers_max = 1;
-    let (validators, keys) = (settings.validators.clone(), [(); 2].map(|()| Keypair::generate_ed25519()));
+    let (validators, keys) = (settings.validators.clone(), [(); 3].map(|()| Keypair::generate_ed25519()));
     validators.store(Arc::new(keys.iter().map(|key| key.public().to_peer_id()).collect()));
     let mut hub = Node::start(settings).await;
-    let mut nodes = Vec::new();
-    for key in keys {
-        let settings = NetworkConfig { keypair: key, bootstrap: vec![hub.address()], discovery: false, ..config(TCP) };
-        let node = Node::start(settings).await;
-        hub.expect_ready(&node.network).await;
-        nodes.push(node);
-    }
-    let first = join_only(TCP, &[&hub]).await;
+    let bootstrap = vec![hub.address()];
+    let member = |key: &Keypair| NetworkConfig {
+        keypair: key.clone(),
+        bootstrap: bootstrap.clone(),
+        discovery: false,
+        ..config(TCP)
+    };
+    let first = Node::start(member(&keys[0])).await;
     hub.expect_ready(&first.network).await;
-    let mut second = join_only(TCP, &[&hub]).await;
-    // There is room for one that is no validator: the latest has to go.
-    second.expect_gone(&hub.network).await;
-    let peers = hub.network.peers.clone();
-    until("three peers", || peers.load().len() == 3).await;
-    assert!(!hub.has_seen(|event| matches!(event, Event::PeerGone(who) if *who == first.network.peer_id)));
+    let second = Node::start(member(&keys[1])).await;
+    hub.expect_ready(&second.network).await;
+    let other = join_only(TCP, &[&hub]).await;
+    hub.expect_ready(&other.network).await;
+    // There is room for one that is no validator, and for any number of those that are.
+    let too_many = join_only(TCP, &[&hub]).await;
+    let third = Node::start(member(&keys[2])).await;
+    hub.expect_ready(&third.network).await;
+    let refused = too_many.network.peer_id;
+    assert!(!hub.has_seen(|event| matches!(event, Event::PeerReady(who) if *who == refused)));
+    assert!(!hub.has_seen(|event| matches!(event, Event::PeerGone(_))), "nobody had to go");
     // Who is a validator no more counts like others.
     validators.store(Arc::default());
-    until("one peer", || peers.load().len() == 1).await;
-    drop(nodes);
+    for _ in 0..3 {
+        hub.expect("PeerGone", |event| matches!(event, Event::PeerGone(_)).then_some(())).await;
+    }
 }

@@ -4,7 +4,6 @@ use crate::support::{
     EPOCH_BLOCKS, Node, block_votes_of, child, commit, genesis, keys, payment, proposals_of, requests, seals_of, voted,
 };
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use timecoin_protocol::block::BlockPhase;
 use timecoin_protocol::engine::{Ask, Effect, Event, Input, PeerTag, Record, Reply, Request, Status};
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
@@ -21,7 +20,7 @@ const CLOSING: u64 = SEALED + 1;
 /// A validator whose turn it is at the closing height, or one whose turn it is neither there nor at
 /// the two heights below.
 fn node(proposes: bool) -> Node {
-    EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+    EPOCH_BLOCKS.set(CLOSING);
     let turn = |height: u64| {
         let node = Node::new(0);
         let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
@@ -290,7 +289,7 @@ fn a_double_spend_on_which_locks_are_split_thaws_e_9() {
 
 /// A validator whose turn it is at the first height of the second epoch.
 fn first_proposer() -> Node {
-    EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+    EPOCH_BLOCKS.set(CLOSING);
     let turn = |node: &Node| node.engine.validators().proposer(Height(CLOSING + 1), Round(0)).unwrap().key;
     let key = turn(&Node::new(0));
     Node::new(keys().iter().position(|own| own.public() == key).unwrap())
@@ -364,7 +363,7 @@ fn votes_of_an_epoch_that_ended_count_nothing_e_2() {
 #[test]
 fn late_precommits_for_the_closing_block_count_and_its_commit_is_judged_by_the_old_set_b_14() {
     for me in 0..4 {
-        EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+        EPOCH_BLOCKS.set(CLOSING);
         let mut node = Node::new(me);
         node.grow_to(SEALED);
         // The precommits come in one turn: the last of them after a quorum had decided.

@@ -5,7 +5,6 @@ use crate::support::{
     seals_of, voted,
 };
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::evidence::{TwoBlockVotes, TwoPayments, TwoProposals, TwoSeals};
 use timecoin_protocol::block::{BlockPhase, CommitSignature, Evidence, EvidenceKind, Proposal};
@@ -22,7 +21,7 @@ const CLOSING: u64 = 6;
 
 /// A validator whose turn it is (or is not) at the closing height, and never at the first one.
 fn node(proposes: bool) -> Node {
-    EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+    EPOCH_BLOCKS.set(CLOSING);
     let turn = |height: u64| {
         let node = Node::new(0);
         let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
@@ -45,7 +44,7 @@ fn found(node: &Node, effects: &[Effect], who: usize) -> EvidenceKind {
 
 /// Signed for the network of [`node`], also before the first one is made.
 fn double_prevote(who: usize) -> Evidence {
-    EPOCH_BLOCKS.store(CLOSING, Ordering::Relaxed);
+    EPOCH_BLOCKS.set(CLOSING);
     let vote = |block| block_vote(Height(1), 0, BlockPhase::Prevote, block, who);
     Evidence::BlockVotes(TwoBlockVotes::of(&vote(None), &vote(Some(BlockHash([1; 32])))).unwrap())
 }

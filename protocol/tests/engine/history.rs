@@ -5,7 +5,6 @@ use crate::support::{
     seals_of, voted,
 };
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use timecoin_protocol::block::{BlockPhase, BlockVote, CommittedBlock};
 use timecoin_protocol::engine::{
     Ask, Cause, Destination, Effect, Event, Input, Past, PeerTag, Record, Reply, Request, RequestId, Response, Silence,
@@ -20,7 +19,7 @@ use timecoin_protocol::wire::{Opinion, StatusRequest, StatusResponse, Vote};
 const ME: usize = 0;
 
 fn short_epochs() {
-    EPOCH_BLOCKS.store(3, Ordering::Relaxed);
+    EPOCH_BLOCKS.set(3);
 }
 
 fn missing() -> Past {

@@ -1,9 +1,9 @@
 //! One engine among four validators of equal weight, whose other three are played by the test.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
@@ -25,8 +25,10 @@ pub const COIN: u64 = 1_000_000_000;
 pub const FEE: u64 = 20_000;
 pub const COINS: usize = 80;
 pub const VALIDATORS: usize = 4;
-/// Blocks of an epoch: so many that only tests of its end see it.
-pub static EPOCH_BLOCKS: AtomicU64 = AtomicU64::new(1_000);
+thread_local! {
+    /// Blocks of an epoch: so many that only tests of its end see it. Each test has a thread of its own.
+    pub static EPOCH_BLOCKS: Cell<u64> = const { Cell::new(1_000) };
+}
 const START_MS: u64 = 1_700_000_000_000;
 
 /// A UTXO set in memory.
@@ -97,7 +99,7 @@ pub fn genesis() -> Genesis {
             block_interval_ms: 1_000,
             block_reward_units: 10_000_000_000,
             unbonding_blocks: 5,
-            epoch_blocks: EPOCH_BLOCKS.load(Ordering::Relaxed),
+            epoch_blocks: EPOCH_BLOCKS.get(),
         },
         outputs: bonds.chain(coins).collect(),
     }
