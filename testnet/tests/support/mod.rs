@@ -20,17 +20,16 @@ pub fn timed() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let directory = Path::new(TESTNET).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        // Both packages, so that dependencies have the features that they have for this test.
-        cargo.args([
-            "build",
-            "--quiet",
-            "--package",
-            "timecoin-node",
-            "--package",
-            "timecoin-testnet",
-            "--bin",
-            "timed",
-        ]);
+        // As a part of what `cargo test --workspace` builds, so that after it nothing is left to do. With
+        // `cargo build` dependencies had other features than for tests, and hundreds of them were built anew.
+        cargo.args(["test", "--quiet", "--workspace", "--no-run", "--test", "cli"]);
+        // What cargo tells a test of its package, build scripts (ring's) watch for: with it, or without it the next time, all
+        // that rests on them was built anew as well.
+        for (name, _) in std::env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                cargo.env_remove(name);
+            }
+        }
         cargo.arg("--target-dir").arg(directory.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
         match directory.file_name().unwrap().to_str().unwrap() {
             "debug" => {}
