@@ -1,7 +1,8 @@
 //! The end of an epoch as one validator of four lives it. Rules: E-2…E-9, F-7.
 
 use crate::support::{
-    EPOCH_BLOCKS, Node, block_votes_of, child, commit, genesis, keys, payment, proposals_of, requests, seals_of, voted,
+    EPOCH_BLOCKS, Node, block_votes_of, child, commit, genesis, keys, payment, proposals_of, requests, seals_of, turn,
+    voted,
 };
 use std::sync::Arc;
 use timecoin_protocol::block::BlockPhase;
@@ -21,11 +22,6 @@ const CLOSING: u64 = SEALED + 1;
 /// the two heights below.
 fn node(proposes: bool) -> Node {
     EPOCH_BLOCKS.set(CLOSING);
-    let turn = |height: u64| {
-        let node = Node::new(0);
-        let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
-        keys().iter().position(|own| own.public() == key).unwrap()
-    };
     let fits = |me: &usize| {
         if proposes { turn(CLOSING) == *me } else { (SEALED - 1..=CLOSING).all(|height| turn(height) != *me) }
     };

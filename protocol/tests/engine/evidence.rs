@@ -2,7 +2,7 @@
 
 use crate::support::{
     EPOCH_BLOCKS, Node, block_vote, block_votes_of, evidence_of, genesis, keys, payment, proposals_of, requests,
-    seals_of, voted,
+    seals_of, turn, voted,
 };
 use std::sync::Arc;
 use timecoin_protocol::bitmap::Bitmap;
@@ -22,11 +22,6 @@ const CLOSING: u64 = 6;
 /// A validator whose turn it is (or is not) at the closing height, and never at the first one.
 fn node(proposes: bool) -> Node {
     EPOCH_BLOCKS.set(CLOSING);
-    let turn = |height: u64| {
-        let node = Node::new(0);
-        let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
-        keys().iter().position(|own| own.public() == key).unwrap()
-    };
     let fits = |me: &usize| turn(1) != *me && (turn(CLOSING) == *me) == proposes;
     Node::new((0..4).find(fits).unwrap())
 }

@@ -84,6 +84,13 @@ pub fn keys() -> Vec<SecretKey> {
     keys
 }
 
+/// Whose turn it is at a height, in round 0.
+pub fn turn(height: u64) -> usize {
+    let node = Node::new(0);
+    let key = node.engine.validators().proposer(Height(height), Round(0)).unwrap().key;
+    keys().iter().position(|own| own.public() == key).unwrap()
+}
+
 pub fn genesis() -> Genesis {
     let bonds = keys().into_iter().map(|key| {
         let lock = Lock::Bond { validator: key.public(), owner: Owner::from(&key.public()) };
