@@ -20,7 +20,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub enum Topic {
     /// [`TransactionBatch`].
     Transactions,
-    /// [`Vote`]s.
+    /// [`VoteBundle`].
     Votes,
     /// [`Proposal`]s.
     Blocks,
@@ -51,7 +51,14 @@ pub struct TransactionBatch {
     pub transactions: Vec<Transaction>,
 }
 
-/// On [`Topic::Votes`] (N-2).
+/// On [`Topic::Votes`]: at least one vote (N-36).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct VoteBundle {
+    /// Votes of any validators, each once.
+    pub votes: Vec<Vote>,
+}
+
+/// One vote of a [`VoteBundle`] (N-2).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Vote {
     /// Prepare or Commit votes for transactions.

@@ -9,10 +9,12 @@ use super::tags::{PeerTags, Waiting, outbound};
 use crate::bounds::CALLS_WAITING_MAX;
 use crate::network::{Command, GossipId, Protocol};
 use crate::verify::Admission;
+use crate::verify::seen::{SeenVotes, VoteName};
 use crate::view::{SubmitError, View};
 use libp2p::PeerId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 use timecoin_protocol::codec::encode;
 use timecoin_protocol::engine::{Destination, Effect, Reply, ReplyTag, Request, RequestId, Status, Time};
 use timecoin_protocol::hash::Txid;
@@ -60,6 +62,8 @@ pub struct Release {
     pub readers: Readers,
     /// For its counters.
     pub view: Arc<View>,
+    /// Votes that were passed on.
+    pub votes: Arc<SeenVotes>,
     /// Local callers.
     pub callers: Callers,
     /// Transactions on their way into gossip.
@@ -113,7 +117,12 @@ impl Release {
     fn carry_out(&mut self, now: Time, effect: Effect) -> Option<RequestId> {
         match effect {
             Effect::PublishTransactions(transactions) => self.publish(now, transactions),
-            Effect::PublishVote(vote) => self.send(Command::Publish(Topic::Votes, encode(&vote))),
+            Effect::PublishVote(vote) => {
+                let vote = encode(&vote);
+                // It comes back from peers, and is not news then.
+                self.votes.insert(VoteName::of(&vote), Instant::now());
+                self.send(Command::Votes { votes: vec![vote], own: true });
+            }
             Effect::PublishProposal(proposal) => self.send(Command::Publish(Topic::Blocks, encode(&*proposal))),
             Effect::Request(id, destination, request) => return self.request(id, destination, &request),
             Effect::Reply(tag, reply) => self.reply(tag, reply),

@@ -53,6 +53,13 @@ pub struct OutboundId(pub u64);
 pub enum Command {
     /// Gossip a message.
     Publish(Topic, Vec<u8>),
+    /// Gossip encoded votes in bundles (N-36).
+    Votes {
+        /// Each encoded.
+        votes: Vec<Vec<u8>>,
+        /// Whether they are this node's, and leave at once.
+        own: bool,
+    },
     /// Forward a gossiped message, or not; `Reject` also scores the sender down.
     Verdict(GossipId, Verdict),
     /// Ask a peer; ends with [`Event::Response`] or [`Event::RequestFailed`].

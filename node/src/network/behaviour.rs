@@ -3,7 +3,7 @@
 use super::Protocol;
 use super::codec::BytesCodec;
 use super::config::{NetworkConfig, NetworkError};
-use super::gossip::{Gossip, gossip};
+use super::gossip::{Channel, Gossip, gossip};
 use super::names::{kademlia_protocol, network_name, request_protocol};
 use crate::bounds::{
     CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PENDING_MAX, CONNECTIONS_PER_PEER_MAX, QUERY_TIMEOUT_MS,
@@ -18,6 +18,7 @@ use libp2p_connection_limits::{self as connection_limits, ConnectionLimits};
 use prometheus_client::registry::Registry;
 use std::time::Duration;
 use timecoin_protocol::hash::GenesisHash;
+use timecoin_protocol::wire::Topic;
 
 /// One request-response protocol.
 pub(super) type Requests = request_response::Behaviour<BytesCodec>;
@@ -28,6 +29,7 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     pub(super) blocked: block_list::Behaviour<block_list::BlockedPeers>,
     pub(super) gossip: Gossip,
+    pub(super) votes: Gossip,
     pub(super) query: Requests,
     pub(super) transactions: Requests,
     pub(super) certificates: Requests,
@@ -45,7 +47,8 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits(*config.active.borrow())),
             blocked: block_list::Behaviour::default(),
-            gossip: gossip(genesis, registry)?,
+            gossip: gossip(genesis, Channel::Main, registry)?,
+            votes: gossip(genesis, Channel::Votes, registry)?,
             query: requests(genesis, Protocol::Query),
             transactions: requests(genesis, Protocol::Transactions),
             certificates: requests(genesis, Protocol::Certificates),
@@ -55,6 +58,14 @@ impl Behaviour {
             identify: identify(config),
             ping: ping::Behaviour::default(),
         })
+    }
+
+    /// The gossip of one topic.
+    pub(super) fn gossip(&mut self, topic: Topic) -> &mut Gossip {
+        match topic {
+            Topic::Votes => &mut self.votes,
+            Topic::Transactions | Topic::Blocks | Topic::Masternodes => &mut self.gossip,
+        }
     }
 
     /// The behaviour of one request-response protocol.

@@ -40,7 +40,7 @@ impl Task {
 
     fn on_behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Gossip(event) => {
+            BehaviourEvent::Gossip(event) | BehaviourEvent::Votes(event) => {
                 self.metrics.record(&event);
                 self.on_gossip_event(event);
             }
@@ -84,20 +84,20 @@ impl Task {
     fn on_gossip(&mut self, peer: PeerId, message_id: MessageId, message: Message) {
         let topic = self.topics.iter().find(|(name, _)| *name == message.topic).map(|(_, topic)| *topic);
         let Some(topic) = topic else {
-            self.judge(&message_id, &peer, Verdict::Ignore);
+            // Other topics are not subscribed to.
             return;
         };
-        let id = self.verdicts.wait_for(message_id, peer);
+        let id = self.verdicts.wait_for(message_id, peer, topic);
         let size = message.data.len();
         if self.queue.offer(Event::Gossip { id, peer, topic, bytes: message.data }, size).is_err() {
             self.counters.gossip_dropped.inc();
-            if let Some((message_id, peer)) = self.verdicts.take(id) {
-                self.judge(&message_id, &peer, Verdict::Ignore);
+            if let Some(message) = self.verdicts.take(id) {
+                self.judge(&message, Verdict::Ignore);
             }
         }
-        while let Some((message_id, peer)) = self.verdicts.take_overdue() {
+        while let Some(message) = self.verdicts.take_overdue() {
             self.counters.verdicts_overdue.inc();
-            self.judge(&message_id, &peer, Verdict::Ignore);
+            self.judge(&message, Verdict::Ignore);
         }
     }
 

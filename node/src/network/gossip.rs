@@ -1,7 +1,8 @@
-//! How gossipsub is set up: what is a message, who gets it, and who is trusted to send more.
+//! How gossipsub is set up: what is a message, who gets it, and who is trusted to send more. There are two of it: votes have a
+//! gossip of their own, whose messages go one hop (N-36) and are offered to nobody outside of the mesh.
 
 use super::config::NetworkError;
-use super::names::topic_name;
+use super::names::{network_name, topic_name};
 use libp2p::gossipsub::{
     self, Behaviour, ConfigBuilder, Message, MessageAuthenticity, MessageId, MetricsConfig, PeerScoreParams,
     PeerScoreThresholds, TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
@@ -13,7 +14,7 @@ use timecoin_protocol::bounds::GOSSIP_BYTES_MAX;
 use timecoin_protocol::hash::{Domain, DomainHasher, GenesisHash};
 use timecoin_protocol::wire::Topic;
 
-/// gossipsub with the four topics of one network and no others.
+/// gossipsub with topics of one network and no others.
 pub(super) type Gossip = Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
 
 /// Length of a message id, in bytes (N-12).
@@ -44,9 +45,41 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(&id)
 }
 
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// Everything but votes.
+    Main,
+    /// Votes, in bundles.
+    Votes,
+}
+
+impl Channel {
+    const fn has(self, topic: Topic) -> bool {
+        matches!(topic, Topic::Votes) == matches!(self, Self::Votes)
+    }
+
+    /// What the names of its metrics begin with.
+    const fn metrics(self) -> &'static str {
+        match self {
+            Self::Main => "gossipsub",
+            Self::Votes => "gossipsub_votes",
+        }
+    }
+}
+
 /// Settings; those that peers notice are rules (N-11).
-fn config() -> Result<gossipsub::Config, NetworkError> {
-    ConfigBuilder::default()
+fn config(genesis: &GenesisHash, channel: Channel) -> Result<gossipsub::Config, NetworkError> {
+    let mut config = ConfigBuilder::default();
+    if channel == Channel::Votes {
+        // No two bundles are the same, so an offer would be taken for something new, and most of what is in it is known.
+        config.protocol_id_prefix(format!("{}/votes", network_name(genesis))).gossip_lazy(0);
+    } else {
+        // Six of the peers outside of the mesh get an offer, not a quarter of them: with 256 peers the lists of ids
+        // would be more bytes than what is in them. What is lost can be asked for (N-13).
+        config.gossip_lazy(6);
+    }
+    config
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(message_id)
@@ -63,9 +96,6 @@ fn config() -> Result<gossipsub::Config, NetworkError> {
         .mesh_n_low(6)
         .mesh_n_high(12)
         .mesh_outbound_min(3)
-        // Six of the peers outside of the mesh get an offer, not a quarter of them: with 256 peers the lists of ids
-        // would be more bytes than the votes in them. What is lost can be asked for (N-13).
-        .gossip_lazy(6)
         .gossip_factor(0.0)
         .prune_backoff(Duration::from_secs(20))
         .unsubscribe_backoff(Duration::from_secs(5))
@@ -124,20 +154,26 @@ fn thresholds() -> PeerScoreThresholds {
     }
 }
 
-/// gossipsub, subscribed to all topics of the network, with its metrics in `registry`.
-pub(super) fn gossip(genesis: &GenesisHash, registry: &mut Registry) -> Result<Gossip, NetworkError> {
-    let topics = Topic::ALL.map(|topic| topic_name(genesis, topic));
-    let hashes = topics.each_ref().map(libp2p::gossipsub::Topic::hash);
+/// gossipsub, subscribed to all topics of a channel, with its metrics in `registry`.
+pub(super) fn gossip(
+    genesis: &GenesisHash,
+    channel: Channel,
+    registry: &mut Registry,
+) -> Result<Gossip, NetworkError> {
+    let topics = Topic::ALL.into_iter().filter(|topic| channel.has(*topic));
+    let topics: Vec<_> = topics.map(|topic| topic_name(genesis, topic)).collect();
+    let hashes: Vec<TopicHash> = topics.iter().map(libp2p::gossipsub::Topic::hash).collect();
     let filter = WhitelistSubscriptionFilter(hashes.iter().cloned().collect());
     let setup = |error: &str| NetworkError::Setup(error.to_owned());
-    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config()?, filter)
+    let config = config(genesis, channel)?;
+    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
         .map_err(setup)?
-        .with_metrics(registry.sub_registry_with_prefix("gossipsub"), MetricsConfig::default());
+        .with_metrics(registry.sub_registry_with_prefix(channel.metrics()), MetricsConfig::default());
     gossip.with_peer_score(score(&hashes), thresholds()).map_err(NetworkError::Setup)?;
     for topic in &topics {
         gossip.subscribe(topic).map_err(|error| NetworkError::Setup(error.to_string()))?;
     }
-    gossip.register_topics_for_metrics(hashes.to_vec());
+    gossip.register_topics_for_metrics(hashes);
     Ok(gossip)
 }
 
@@ -163,7 +199,9 @@ mod tests {
 
     #[test]
     fn all_settings_are_accepted_by_gossipsub() {
-        assert!(gossip(&GenesisHash([1; 32]), &mut Registry::default()).is_ok());
+        for channel in [Channel::Main, Channel::Votes] {
+            assert!(gossip(&GenesisHash([1; 32]), channel, &mut Registry::default()).is_ok());
+        }
     }
 
     #[test]
@@ -177,9 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn every_topic_is_of_one_channel_and_votes_are_offered_to_nobody_n_36() {
+        let channels = [Channel::Main, Channel::Votes];
+        for topic in Topic::ALL {
+            assert_eq!(channels.iter().filter(|channel| channel.has(topic)).count(), 1);
+        }
+        let offers = channels.map(|channel| config(&GenesisHash([1; 32]), channel).unwrap().gossip_lazy());
+        assert_eq!(offers, [6, 0]);
+    }
+
+    #[test]
     fn an_ihave_of_the_most_messages_fits_a_control_message() {
         // N-11
-        let config = config().unwrap();
+        let config = config(&GenesisHash([1; 32]), Channel::Main).unwrap();
         let entry = MESSAGE_ID_BYTES + 2;
         assert!(config.max_control_messages_sent() * entry + 256 < config.max_control_message_size());
         assert!(config.max_control_message_size() < config.max_transmit_size());

@@ -12,6 +12,7 @@
 mod addresses;
 mod api;
 mod behaviour;
+mod bundle;
 mod codec;
 mod config;
 mod counters;

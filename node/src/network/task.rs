@@ -1,6 +1,7 @@
 //! The swarm task: its state, its loop, and how commands are carried out.
 
 use super::behaviour::Behaviour;
+use super::bundle::Bundle;
 use super::config::{NetworkConfig, NetworkError};
 use super::counters::Counters;
 use super::names::{network_name, topic_name};
@@ -8,12 +9,12 @@ use super::queue::EventQueue;
 use super::requests::{Inbound, Outbound};
 use super::transport::{self, Listening};
 use super::upkeep::Crowd;
-use super::verdicts::Verdicts;
+use super::verdicts::{Verdicts, Waiting};
 use super::{Command, Event, InboundId, OutboundId, PeerInfo, Protocol, RequestFailure};
 use crate::bounds::{NETWORK_BURST_MAX, NETWORK_COMMANDS_MAX, NETWORK_EVENTS_MAX};
 use arc_swap::ArcSwap;
 use futures::{FutureExt, StreamExt};
-use libp2p::gossipsub::{MessageAcceptance, MessageId, PublishError, TopicHash};
+use libp2p::gossipsub::{MessageAcceptance, PublishError, TopicHash};
 use libp2p::metrics::Metrics;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use prometheus_client::registry::Registry;
@@ -87,6 +88,7 @@ pub async fn start(
         version: network_name(&config.genesis_hash),
         topics: Topic::ALL.map(|topic| (topic_name(&config.genesis_hash, topic).hash(), topic)),
         verdicts: Verdicts::default(),
+        bundle: Bundle::default(),
         outbound: Outbound::default(),
         inbound: Inbound::default(),
         crowd,
@@ -111,6 +113,7 @@ pub(super) struct Task {
     pub(super) version: String,
     pub(super) topics: [(TopicHash, Topic); Topic::ALL.len()],
     pub(super) verdicts: Verdicts,
+    bundle: Bundle,
     pub(super) outbound: Outbound,
     pub(super) inbound: Inbound,
     pub(super) crowd: Crowd,
@@ -136,7 +139,9 @@ impl Task {
                     let Some(command) = command else { break };
                     self.on_command(command);
                     self.more_commands(&mut commands);
+                    self.gossip_votes(Instant::now());
                 }
+                () = until(self.bundle.deadline(Instant::now())) => self.gossip_votes(Instant::now()),
                 event = self.swarm.select_next_some() => {
                     self.on_swarm_event(event);
                     self.more_swarm_events();
@@ -184,9 +189,16 @@ impl Task {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Publish(topic, bytes) => self.publish(topic, bytes),
+            Command::Votes { votes, own } => {
+                for vote in votes {
+                    if let Some(full) = self.bundle.add(vote, own, Instant::now()) {
+                        self.publish(Topic::Votes, full);
+                    }
+                }
+            }
             Command::Verdict(id, verdict) => {
-                if let Some((message, peer)) = self.verdicts.take(id) {
-                    self.judge(&message, &peer, verdict);
+                if let Some(message) = self.verdicts.take(id) {
+                    self.judge(&message, verdict);
                 }
             }
             Command::Request { id, peer, protocol, body } => self.request(id, peer, protocol, body),
@@ -207,7 +219,7 @@ impl Task {
             self.counters.publish_failed.inc();
             return;
         };
-        match self.swarm.behaviour_mut().gossip.publish(name, bytes) {
+        match self.swarm.behaviour_mut().gossip(topic).publish(name, bytes) {
             // The network has it already: another node published the same content.
             Ok(_) | Err(PublishError::Duplicate) => {}
             Err(error) => {
@@ -217,14 +229,21 @@ impl Task {
         }
     }
 
+    /// Gossips the votes that are due (N-36).
+    fn gossip_votes(&mut self, now: Instant) {
+        if let Some(bundle) = self.bundle.due(now) {
+            self.publish(Topic::Votes, bundle);
+        }
+    }
+
     /// Tells gossipsub what is to be done with a message (N-13).
-    pub(super) fn judge(&mut self, message: &MessageId, peer: &PeerId, verdict: Verdict) {
+    pub(super) fn judge(&mut self, (message, peer, topic): &Waiting, verdict: Verdict) {
         let acceptance = match verdict {
             Verdict::Accept => MessageAcceptance::Accept,
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => MessageAcceptance::Reject,
         };
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(message, peer, acceptance);
+        self.swarm.behaviour_mut().gossip(*topic).report_message_validation_result(message, peer, acceptance);
     }
 
     fn request(&mut self, id: OutboundId, peer: PeerId, protocol: Protocol, body: Vec<u8>) {
@@ -259,5 +278,13 @@ impl Task {
         }
         // An error means that the asker is gone or has waited too long.
         let _ = self.swarm.behaviour_mut().requests(protocol).send_response(channel, body);
+    }
+}
+
+/// Waits for a moment; for ever if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

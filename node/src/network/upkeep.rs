@@ -145,7 +145,10 @@ impl Task {
 
     fn refresh_score(&mut self, peer: &PeerId, now: Instant) {
         let points = self.crowd.penalties.of(peer, now);
-        self.swarm.behaviour_mut().gossip.set_application_score(peer, -f64::from(points));
+        let behaviour = self.swarm.behaviour_mut();
+        for gossip in [&mut behaviour.gossip, &mut behaviour.votes] {
+            gossip.set_application_score(peer, -f64::from(points));
+        }
     }
 
     /// Closes all connections with a peer.

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::network::{self, Network, NetworkConfig};
 use crate::store::{ChainReader, HistoryAt, Opened, Store};
 use crate::verify::cache::CheckedSignatures;
+use crate::verify::seen::SeenVotes;
 use crate::verify::{self, Outlets, Verifiers};
 use crate::view::{Call, View};
 use libp2p::multiaddr::Protocol;
@@ -22,6 +23,7 @@ use libp2p::{Multiaddr, PeerId};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 use timecoin_protocol::engine::{Config, Engine, Past};
 use timecoin_protocol::keys::SecretKey;
 use tokio::sync::{mpsc, watch};
@@ -133,9 +135,11 @@ impl Core {
         let Network { commands, events, peers: connected, task, .. } = network;
         let (announcement_sender, announcements) = mpsc::channel(ANNOUNCEMENTS_PENDING_MAX);
         let (arrival_sender, arrivals) = watch::channel(());
+        let votes = Arc::new(SeenVotes::new(Instant::now()));
         let outlets = Arc::new(Outlets {
             view: Arc::clone(&self.view),
             signatures: CheckedSignatures::default(),
+            votes: Arc::clone(&votes),
             driver: Arc::clone(&self.running.inputs),
             announcements: announcement_sender,
             commands: commands.clone(),
@@ -143,7 +147,7 @@ impl Core {
         let jobs = Arc::clone(&self.running.jobs);
         let verifiers = Verifiers::start(jobs, &outlets, &self.failure).map_err(StartError::Thread)?;
         self.running.verifiers = Some(verifiers);
-        self.start_driver(consensus, commands.clone())?;
+        self.start_driver(consensus, commands.clone(), votes)?;
         let intake = Intake {
             view: Arc::clone(&self.view),
             jobs: Arc::clone(&self.running.jobs),
@@ -175,6 +179,7 @@ impl Core {
         &mut self,
         consensus: Consensus,
         commands: mpsc::Sender<network::Command>,
+        votes: Arc<SeenVotes>,
     ) -> Result<(), StartError> {
         let release = Release {
             commands,
@@ -182,6 +187,7 @@ impl Core {
             directory: Arc::clone(&self.directory),
             readers: Readers::new(Arc::clone(&self.view)),
             view: Arc::clone(&self.view),
+            votes,
             callers: Callers::default(),
             outbox: Outbox::default(),
             rebroadcast: Rebroadcast::default(),

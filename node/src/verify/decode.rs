@@ -1,6 +1,6 @@
 //! From bytes to values within their bounds, still unverified (`SPEC.md` W-2, N-2).
 
-use crate::bounds::ANNOUNCEMENT_BYTES_MAX;
+use crate::bounds::{ANNOUNCEMENT_BYTES_MAX, VOTES_BUNDLE_BYTES_TARGET};
 use crate::network::Protocol;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
 use timecoin_protocol::bounds::{
@@ -13,13 +13,14 @@ use timecoin_protocol::finality::{Seal, VoteBatch};
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::wire::{
     Announcement, BlocksResponse, CertificatesResponse, StatusResponse, Topic, TransactionBatch, TransactionsResponse,
-    Vote,
+    Vote, VoteBundle,
 };
 
 /// Largest encoded vote, in bytes: a full seal with its header.
 const VOTE_BYTES_MAX: usize = SEAL_TXIDS_MAX * 32 + 256;
 
 const _: () = assert!(VOTES_PER_BATCH_MAX <= SEAL_TXIDS_MAX && EVIDENCE_BYTES_MAX < VOTE_BYTES_MAX);
+const _: () = assert!(VOTES_BUNDLE_BYTES_TARGET + 16 <= GOSSIP_BYTES_MAX && VOTE_BYTES_MAX + 16 <= GOSSIP_BYTES_MAX);
 
 /// The bytes are not what their topic or protocol carries; whoever sent them is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Malformed;
 #[derive(Debug)]
 pub enum Gossiped {
     Transactions(Vec<Transaction>),
-    Vote(Vote),
+    Votes(Vec<Vote>),
     Proposal(Box<Proposal>),
     Announcement(Announcement),
 }
@@ -51,6 +52,15 @@ fn transactions_fit(transactions: &[Transaction]) -> bool {
     transactions.iter().all(|transaction| encoded_len(transaction) <= TRANSACTION_BYTES_MAX)
 }
 
+fn vote_fits(vote: &Vote) -> bool {
+    match vote {
+        Vote::Finality(batch) => batch.has_valid_size(),
+        Vote::Seal(seal) => seal.has_valid_form(),
+        Vote::Evidence(evidence) => evidence.check().is_ok(),
+        Vote::Block(_) => true,
+    }
+}
+
 /// Decodes a gossip message (W-2) and checks the bounds of its topic (N-2).
 pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
     match topic {
@@ -61,14 +71,9 @@ pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
             Ok(Gossiped::Transactions(transactions))
         }
         Topic::Votes => {
-            let vote = decode(bytes, VOTE_BYTES_MAX).map_err(|_| Malformed)?;
-            match &vote {
-                Vote::Finality(batch) => ensure(batch.has_valid_size())?,
-                Vote::Seal(seal) => ensure(seal.has_valid_form())?,
-                Vote::Evidence(evidence) => ensure(evidence.check().is_ok())?,
-                Vote::Block(_) => {}
-            }
-            Ok(Gossiped::Vote(vote))
+            let VoteBundle { votes } = decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?;
+            ensure(!votes.is_empty() && votes.iter().all(vote_fits))?;
+            Ok(Gossiped::Votes(votes))
         }
         Topic::Blocks => Ok(Gossiped::Proposal(Box::new(decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?))),
         Topic::Masternodes => {
@@ -127,6 +132,15 @@ mod tests {
         Vote::Finality(Arc::new(batch))
     }
 
+    fn bundle(vote: Vote) -> Vec<u8> {
+        encode(&VoteBundle { votes: vec![vote] })
+    }
+
+    #[test]
+    fn a_bundle_of_no_votes_is_malformed_n_36() {
+        assert_eq!(gossip(Topic::Votes, &encode(&VoteBundle { votes: Vec::new() })).unwrap_err(), Malformed);
+    }
+
     #[test]
     fn gossip_of_no_transactions_is_malformed() {
         let empty = encode(&TransactionBatch { transactions: Vec::new() });
@@ -135,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_vote_batch_without_votes_is_malformed_wherever_it_comes_from() {
-        assert_eq!(gossip(Topic::Votes, &encode(&empty_batch_of_votes())).unwrap_err(), Malformed);
+        assert_eq!(gossip(Topic::Votes, &bundle(empty_batch_of_votes())).unwrap_err(), Malformed);
         let Vote::Finality(batch) = empty_batch_of_votes() else { unreachable!() };
         let response = encode(&CertificatesResponse { batches: vec![batch.as_ref().clone()] });
         assert_eq!(answer(Protocol::Certificates, &response).unwrap_err(), Malformed);
@@ -145,9 +159,9 @@ mod tests {
     fn a_seal_whose_list_is_not_sorted_is_malformed_e_4() {
         let txids = vec![Txid([1; 32]), Txid([2; 32])];
         let mut seal = Seal::sign(Epoch(0), txids, &SecretKey::from_seed(&[1; 32]), &GenesisHash([0; 32]));
-        assert!(gossip(Topic::Votes, &encode(&Vote::Seal(seal.clone()))).is_ok());
+        assert!(gossip(Topic::Votes, &bundle(Vote::Seal(seal.clone()))).is_ok());
         seal.txids.reverse();
-        assert_eq!(gossip(Topic::Votes, &encode(&Vote::Seal(seal))).unwrap_err(), Malformed);
+        assert_eq!(gossip(Topic::Votes, &bundle(Vote::Seal(seal))).unwrap_err(), Malformed);
     }
 
     #[test]

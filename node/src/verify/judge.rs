@@ -4,12 +4,14 @@
 use super::cache::CheckedSignatures;
 use super::decode::{Answered, Gossiped, Malformed, answer, gossip};
 use super::lanes::{Lane, Lanes};
+use super::seen::{SeenVotes, VoteName};
 use super::{Admission, Checked, From, Job};
 use crate::network::{Command, GossipId};
 use crate::view::{SubmitError, View};
 use std::sync::Arc;
+use std::time::Instant;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
-use timecoin_protocol::codec::encoded_len;
+use timecoin_protocol::codec::{encode, encoded_len};
 use timecoin_protocol::engine::{GossipTag, Input, Offence, RequestId, Response, Source, Verdict};
 use timecoin_protocol::finality::VoteBatch;
 use timecoin_protocol::keys::{PublicKey, Signed, Verified, verify_all};
@@ -25,6 +27,8 @@ pub struct Outlets {
     pub view: Arc<View>,
     /// Signatures checked before.
     pub signatures: CheckedSignatures,
+    /// Votes that were passed on.
+    pub votes: Arc<SeenVotes>,
     /// To the driver. When a lane is full the verifier waits.
     pub driver: Arc<Lanes<Checked>>,
     /// To the directory. When full the announcement is ignored; it comes again.
@@ -63,7 +67,7 @@ pub(super) fn process(jobs: Vec<Job>, outlets: &Outlets) {
         sorted.add(job, outlets);
     }
     outlets.judge(sorted.proposals, Outlets::proposal);
-    outlets.judge(sorted.votes, Outlets::vote);
+    outlets.judge(sorted.votes, Outlets::votes);
     outlets.judge(sorted.statuses, Outlets::status);
     outlets.judge(sorted.certificates, Outlets::certificates);
     outlets.judge(sorted.announcements, Outlets::announcement);
@@ -92,10 +96,14 @@ impl Sorted {
         match message {
             Gossiped::Transactions(transactions) => self.transactions.push((origin, transactions)),
             Gossiped::Announcement(announcement) => self.announcements.push((origin, vec![announcement])),
-            Gossiped::Vote(vote) => match outlets.standing_of(&vote) {
-                Standing::Stranger => outlets.ignore(&origin),
-                Standing::Member | Standing::Later => self.votes.push((origin, vec![vote])),
-            },
+            Gossiped::Votes(mut votes) => {
+                votes.retain(|vote| outlets.is_wanted(vote));
+                if votes.is_empty() {
+                    outlets.ignore(&origin);
+                } else {
+                    self.votes.push((origin, votes));
+                }
+            }
             Gossiped::Proposal(proposal) => match outlets.standing(&proposal.proposer, proposal.block.header.epoch) {
                 Standing::Stranger => outlets.ignore(&origin),
                 Standing::Member | Standing::Later => self.proposals.push((origin, vec![*proposal])),
@@ -127,6 +135,11 @@ enum Standing {
 }
 
 impl Outlets {
+    /// Whether a vote is worth a signature check: it is new, and of somebody whose vote may count.
+    fn is_wanted(&self, vote: &Vote) -> bool {
+        self.standing_of(vote) != Standing::Stranger && !self.votes.contains(&VoteName::of(&encode(vote)))
+    }
+
     fn standing_of(&self, vote: &Vote) -> Standing {
         match vote {
             Vote::Finality(batch) => self.standing(&batch.voter, batch.epoch),
@@ -192,19 +205,34 @@ impl Outlets {
         }
     }
 
-    fn vote(&self, origin: Origin, votes: Vec<Verified<Vote>>) {
+    fn votes(&self, origin: Origin, votes: Vec<Verified<Vote>>) {
         let Origin::Gossip(id, from) = origin else { return };
-        let is_member = votes.iter().all(|vote| self.standing_of(vote) == Standing::Member);
-        for vote in &votes {
+        // A bundle is never forwarded: what is new in it leaves in bundles of this node (N-36).
+        self.verdict(id, Verdict::Ignore);
+        let (now, mut passed_on, mut bytes) = (Instant::now(), Vec::new(), 0);
+        let mut fresh = votes;
+        fresh.retain(|vote| {
+            let encoded = encode(&**vote);
+            if !self.votes.insert(VoteName::of(&encoded), now) {
+                return false;
+            }
+            bytes += encoded.len();
+            if self.standing_of(vote) == Standing::Member {
+                passed_on.push(encoded);
+            }
             if let Vote::Evidence(evidence) = &**vote {
-                // At once, so that no second piece is forwarded before the driver's next turn.
+                // At once, so that no second piece is passed on before the driver's next turn.
                 self.view.accused.entry(evidence.offender()).or_insert(evidence.kind());
             }
+            true
+        });
+        // Passed on before the engine sees it: the next hop need not wait for this node's turn.
+        if !passed_on.is_empty() {
+            self.command(Command::Votes { votes: passed_on, own: false });
         }
-        // Forwarded before the engine sees it: the next hop need not wait for this node's turn.
-        self.verdict(id, if is_member { Verdict::Accept } else { Verdict::Ignore });
-        let bytes = votes.iter().map(|vote| encoded_len(&**vote)).sum();
-        self.hand_over(Lane::Urgent, Checked::Input(Input::Votes(from.tag, votes)), bytes);
+        if !fresh.is_empty() {
+            self.hand_over(Lane::Urgent, Checked::Input(Input::Votes(from.tag, fresh)), bytes);
+        }
     }
 
     fn proposal(&self, origin: Origin, proposals: Vec<Verified<Proposal>>) {

@@ -13,6 +13,7 @@
 
 pub mod cache;
 pub mod lanes;
+pub mod seen;
 
 mod decode;
 mod judge;

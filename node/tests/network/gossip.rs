@@ -154,14 +154,14 @@ async fn peers_outside_of_the_mesh_get_every_one_of_many_messages() {
     for leaf in &leaves {
         hub.expect_ready(&leaf.network).await;
     }
-    until_gossip_flows(&publisher, &mut hub, Topic::Votes).await;
+    until_gossip_flows(&publisher, &mut hub, Topic::Transactions).await;
     for leaf in &mut leaves {
-        until_gossip_flows(&hub, leaf, Topic::Votes).await;
+        until_gossip_flows(&hub, leaf, Topic::Transactions).await;
     }
     let receiving: Vec<_> = leaves.into_iter().map(|leaf| tokio::spawn(receive_all(leaf, MESSAGES))).collect();
     let forwarding = tokio::spawn(async move { receive_all(hub, MESSAGES).await });
     for index in 0..MESSAGES {
-        publisher.publish(Topic::Votes, &format!("message {index}")).await;
+        publisher.publish(Topic::Transactions, &format!("message {index}")).await;
     }
     let _hub = forwarding.await.unwrap();
     for leaf in receiving {

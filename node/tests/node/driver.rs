@@ -16,6 +16,7 @@ use timecoin_node::network::Command;
 use timecoin_node::store::{Disks, Opened, Store};
 use timecoin_node::verify::Checked;
 use timecoin_node::verify::lanes::{Lane, Lanes};
+use timecoin_node::verify::seen::SeenVotes;
 use timecoin_node::view::{News, SubmitError, View};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
@@ -91,6 +92,7 @@ impl Solo {
             directory: Arc::new(Directory::new(Arc::clone(&view))),
             readers: Readers::new(Arc::clone(&view)),
             view: Arc::clone(&view),
+            votes: Arc::new(SeenVotes::new(Instant::now())),
             callers: Callers::default(),
             outbox: Outbox::default(),
             rebroadcast: Rebroadcast::default(),
@@ -151,8 +153,10 @@ fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
 fn published(mut commands: mpsc::Receiver<Command>) -> Vec<Topic> {
     let mut topics = Vec::new();
     while let Some(command) = soon("command", commands.recv()) {
-        if let Command::Publish(topic, _) = command {
-            topics.push(topic);
+        match command {
+            Command::Publish(topic, _) => topics.push(topic),
+            Command::Votes { own: true, .. } => topics.push(Topic::Votes),
+            _ => {}
         }
     }
     topics

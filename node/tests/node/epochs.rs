@@ -116,7 +116,7 @@ async fn tell(cluster: &Cluster, vote: &Vote) {
     let mut network = network::start(config, &mut metrics, stop.clone()).await.unwrap();
     let ready = async { while !matches!(network.events.recv().await.unwrap(), network::Event::PeerReady(_)) {} };
     tokio::time::timeout(PATIENCE, ready).await.expect("the stranger becomes a peer");
-    network.commands.send(Command::Publish(Topic::Votes, encode(vote))).await.unwrap();
+    network.commands.send(Command::Votes { votes: vec![encode(vote)], own: true }).await.unwrap();
     within("node 0 to hear it", async || {
         let view = &cluster.node(0).view;
         (!view.accused.is_empty() || !view.state.load().offenders.is_empty()).then_some(())

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use timecoin_node::failure::Failure;
 use timecoin_node::network::{Command, GossipId, Protocol};
 use timecoin_node::verify::cache::CheckedSignatures;
+use timecoin_node::verify::seen::SeenVotes;
 use timecoin_node::verify::lanes::{Lane, Lanes, Limits, Portion, Taken};
 use timecoin_node::verify::{self, Checked, From, Job, Outlets, Verifiers};
 use timecoin_node::view::SubmitError;
@@ -19,7 +20,7 @@ use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::{SecretKey, SignatureCache, Signed, Verified};
 use timecoin_protocol::transaction::Transaction;
 use timecoin_protocol::validator::{Epoch, Height, Round};
-use timecoin_protocol::wire::{Announcement, Topic, TransactionBatch, TransactionsResponse, Vote};
+use timecoin_protocol::wire::{Announcement, Topic, TransactionBatch, TransactionsResponse, Vote, VoteBundle};
 use tokio::sync::{mpsc, oneshot};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -56,6 +57,7 @@ impl Pool {
         let outlets = Arc::new(Outlets {
             view: Arc::clone(&fixture.view),
             signatures: CheckedSignatures::default(),
+            votes: Arc::new(SeenVotes::new(Instant::now())),
             driver: Arc::clone(&driver),
             announcements: announcement_sender,
             commands: command_sender,
@@ -78,8 +80,12 @@ impl Pool {
         self.gossip(id, Topic::Transactions, encode(&TransactionBatch { transactions }));
     }
 
+    fn gossip_votes(&self, id: u64, votes: Vec<Vote>) {
+        self.gossip(id, Topic::Votes, encode(&VoteBundle { votes }));
+    }
+
     fn gossip_vote(&self, id: u64, epoch: u64, key: &SecretKey) {
-        self.gossip(id, Topic::Votes, encode(&self.vote(epoch, key)));
+        self.gossip_votes(id, vec![self.vote(epoch, key)]);
     }
 
     /// Two prevotes of `key` in round `round` of height 1.
@@ -90,7 +96,7 @@ impl Pool {
     }
 
     fn gossip_evidence(&self, id: u64, evidence: Evidence) {
-        self.gossip(id, Topic::Votes, encode(&Vote::Evidence(Arc::new(evidence))));
+        self.gossip_votes(id, vec![Vote::Evidence(Arc::new(evidence))]);
     }
 
     fn vote(&self, epoch: u64, key: &SecretKey) -> Vote {
@@ -117,14 +123,27 @@ impl Pool {
             other => panic!("no verdict: {other:?}"),
         }
     }
+
+    /// The verdict on a bundle, after which `count` votes of it are passed on; nothing is if it is 0, or the next verdict
+    /// is not found where it is looked for.
+    async fn passes_on(&mut self, id: u64, count: usize) {
+        assert_eq!(self.verdict().await, (id, Verdict::Ignore));
+        if count == 0 {
+            return;
+        }
+        match self.command().await {
+            Command::Votes { votes, own: false } => assert_eq!(votes.len(), count),
+            other => panic!("nothing is passed on: {other:?}"),
+        }
+    }
 }
 
-/// it is forwarded once for each offender; nobody is made to forward what proves nothing, or accuses nobody.
+/// it is passed on once for each offender; nobody is made to pass on what proves nothing, or accuses nobody.
 #[tokio::test]
-async fn evidence_is_forwarded_once_for_each_validator_that_it_is_against() {
+async fn evidence_is_passed_on_once_for_each_validator_that_it_is_against() {
     let mut pool = Pool::start();
     pool.gossip_evidence(1, pool.evidence(0, &stranger()));
-    assert_eq!(pool.verdict().await, (1, Verdict::Ignore));
+    pool.passes_on(1, 0).await;
     let mut forged = pool.evidence(0, &validator(1));
     let Evidence::BlockVotes(votes) = &mut forged else { panic!("two prevotes") };
     votes.sides[1].signature.0[0] ^= 1;
@@ -134,15 +153,14 @@ async fn evidence_is_forwarded_once_for_each_validator_that_it_is_against() {
     votes.sides[1] = votes.sides[0];
     pool.gossip_evidence(3, forged);
     assert_eq!(pool.verdict().await, (3, Verdict::Reject));
-    for (id, round, who, verdict) in
-        [(4, 0, 1, Verdict::Accept), (5, 0, 1, Verdict::Ignore), (6, 7, 1, Verdict::Ignore), (7, 0, 2, Verdict::Accept)]
-    {
+    for (id, round, who, count) in [(4, 0, 1, 1), (5, 0, 1, 0), (6, 7, 1, 0), (7, 0, 2, 1)] {
         pool.gossip_evidence(id, pool.evidence(round, &validator(who)));
-        assert_eq!(pool.verdict().await, (id, verdict));
-        if verdict == Verdict::Accept {
+        pool.passes_on(id, count).await;
+        if count > 0 {
             assert!(matches!(pool.next(true), Checked::Input(Input::Votes(..))));
         }
     }
+    assert!(pool.commands.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -162,24 +180,62 @@ async fn a_batch_with_a_forged_signature_is_rejected_whole_and_a_good_one_awaits
 }
 
 #[tokio::test]
-async fn a_validators_vote_is_forwarded_at_once_and_a_strangers_goes_nowhere() {
+async fn a_validators_vote_is_passed_on_at_once_and_a_strangers_goes_nowhere() {
     let mut pool = Pool::start();
     pool.gossip_vote(1, 0, &stranger());
-    assert_eq!(pool.verdict().await, (1, Verdict::Ignore));
+    pool.passes_on(1, 0).await;
     pool.gossip_vote(2, 0, &validator(0));
-    assert_eq!(pool.verdict().await, (2, Verdict::Accept));
+    pool.passes_on(2, 1).await;
     match pool.next(true) {
         Checked::Input(Input::Votes(PeerTag(1), votes)) => assert_eq!(*votes[0], pool.vote(0, &validator(0))),
         other => panic!("{other:?}"),
     }
 }
 
+/// N-36: each vote comes from several peers, with others around it.
 #[tokio::test]
-async fn a_vote_of_a_later_epoch_is_kept_but_not_forwarded() {
+async fn of_a_bundle_only_what_is_new_is_handed_in_and_passed_on() {
+    let mut pool = Pool::start();
+    let vote = |who| pool.vote(0, &validator(who));
+    let (one, two, three) = (vote(0), vote(1), vote(2));
+    pool.gossip_votes(1, vec![one.clone(), two.clone(), pool.vote(0, &stranger())]);
+    pool.passes_on(1, 2).await;
+    pool.gossip_votes(2, vec![two.clone(), three.clone(), one.clone(), three.clone()]);
+    pool.passes_on(2, 1).await;
+    pool.gossip_votes(3, vec![three.clone(), one.clone()]);
+    pool.passes_on(3, 0).await;
+    for expected in [vec![one, two], vec![three]] {
+        match pool.next(true) {
+            Checked::Input(Input::Votes(PeerTag(1), votes)) => {
+                assert!(votes.iter().map(|vote| &**vote).eq(&expected), "{votes:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(pool.commands.try_recv().is_err());
+}
+
+/// N-7, N-36: whoever passes a bundle on has checked what is in it. What was good in it is not lost: it comes from others.
+#[tokio::test]
+async fn a_bundle_with_a_forged_vote_is_rejected_whole_and_its_good_votes_are_new_when_they_come_again() {
+    let mut pool = Pool::start();
+    let good = pool.vote(0, &validator(0));
+    let Vote::Finality(mut forged) = good.clone() else { unreachable!() };
+    Arc::make_mut(&mut forged).voter = validator(1).public();
+    pool.gossip_votes(1, vec![good.clone(), Vote::Finality(forged)]);
+    assert_eq!(pool.verdict().await, (1, Verdict::Reject));
+    pool.gossip_votes(2, vec![good]);
+    pool.passes_on(2, 1).await;
+    assert!(matches!(pool.next(true), Checked::Input(Input::Votes(_, votes)) if votes.len() == 1));
+}
+
+#[tokio::test]
+async fn a_vote_of_a_later_epoch_is_kept_but_not_passed_on() {
     let mut pool = Pool::start();
     pool.gossip_vote(1, 5, &stranger());
-    assert_eq!(pool.verdict().await, (1, Verdict::Ignore));
+    pool.passes_on(1, 0).await;
     assert!(matches!(pool.next(true), Checked::Input(Input::Votes(..))));
+    assert!(pool.commands.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -187,7 +243,7 @@ async fn a_vote_with_anothers_signature_is_rejected() {
     let mut pool = Pool::start();
     let Vote::Finality(mut batch) = pool.vote(0, &validator(0)) else { unreachable!() };
     Arc::make_mut(&mut batch).voter = validator(1).public();
-    pool.gossip(1, Topic::Votes, encode(&Vote::Finality(batch)));
+    pool.gossip_votes(1, vec![Vote::Finality(batch)]);
     assert_eq!(pool.verdict().await, (1, Verdict::Reject));
 }
 
@@ -263,8 +319,10 @@ async fn a_flood_of_transactions_that_the_driver_does_not_take_delays_no_vote() 
         pool.gossip_transactions(id, vec![transaction(&view, &id.to_string())]);
     }
     for id in 1_000..1_010 {
-        pool.gossip_vote(id, 0, &validator(0));
-        assert_eq!(pool.verdict().await, (id, Verdict::Accept));
+        let txids = vec![Txid([id as u8; 32])];
+        let batch = VoteBatch::sign(Epoch(0), Phase::Prepare, txids, &validator(0), &view.genesis_hash);
+        pool.gossip_votes(id, vec![Vote::Finality(Arc::new(batch))]);
+        pool.passes_on(id, 1).await;
         assert!(matches!(pool.next(true), Checked::Input(Input::Votes(..))));
     }
 }

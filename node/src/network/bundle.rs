@@ -1,0 +1,119 @@
+//! Votes on their way into gossip (`SPEC.md` N-36): those of this node leave at once and take along what waits, those of
+//! others wait a little for company.
+
+use crate::bounds::{VOTES_BUNDLE_BYTES_TARGET, VOTES_RELAY_INTERVAL_MS};
+use std::time::{Duration, Instant};
+use timecoin_protocol::codec::encode;
+
+/// Shortest time between two bundles that hold only votes of others.
+const INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_INTERVAL_MS);
+
+/// Encoded votes that wait. Bounded: what reaches [`VOTES_BUNDLE_BYTES_TARGET`] leaves.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    waiting: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Whether a vote of this node is among them.
+    hurries: bool,
+    /// When the next one of others' votes alone may leave; none before the first.
+    free_at: Option<Instant>,
+}
+
+impl Bundle {
+    /// Adds an encoded vote, `own` if it is one of this node. Gives a full message that leaves now, so that there is room.
+    pub(super) fn add(&mut self, vote: Vec<u8>, own: bool, now: Instant) -> Option<Vec<u8>> {
+        let is_full = self.bytes.saturating_add(vote.len()) > VOTES_BUNDLE_BYTES_TARGET;
+        let full = (is_full && !self.waiting.is_empty()).then(|| self.take(now));
+        self.bytes = self.bytes.saturating_add(vote.len());
+        self.waiting.push(vote);
+        self.hurries |= own;
+        full
+    }
+
+    /// When what waits is due; none if nothing waits.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let at = if self.hurries { now } else { self.free_at.unwrap_or(now) };
+        (!self.waiting.is_empty()).then_some(at)
+    }
+
+    /// The encoded message, if it is due: a `VoteBundle`.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.deadline(now).filter(|at| *at <= now).map(|_| self.take(now))
+    }
+
+    fn take(&mut self, now: Instant) -> Vec<u8> {
+        self.free_at = now.checked_add(INTERVAL);
+        self.hurries = false;
+        // A list is its length and what is in it (W-1); the votes are encoded already.
+        let mut message = encode(&(self.waiting.len() as u64));
+        message.reserve(self.bytes);
+        self.bytes = 0;
+        self.waiting.drain(..).for_each(|vote| message.extend(vote));
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use timecoin_protocol::bounds::GOSSIP_BYTES_MAX;
+    use timecoin_protocol::codec::decode;
+    use timecoin_protocol::finality::{Phase, VoteBatch};
+    use timecoin_protocol::hash::{GenesisHash, Txid};
+    use timecoin_protocol::keys::SecretKey;
+    use timecoin_protocol::validator::Epoch;
+    use timecoin_protocol::wire::{Vote, VoteBundle};
+
+    fn vote(epoch: u64, txids: u8) -> Vote {
+        let txids = (0..txids).map(|number| Txid([number; 32])).collect();
+        let key = SecretKey::from_seed(&[1; 32]);
+        Vote::Finality(Arc::new(VoteBatch::sign(Epoch(epoch), Phase::Prepare, txids, &key, &GenesisHash([0; 32]))))
+    }
+
+    fn unpack(message: &[u8]) -> Vec<Vote> {
+        decode::<VoteBundle>(message, GOSSIP_BYTES_MAX).unwrap().votes
+    }
+
+    #[test]
+    fn the_first_vote_of_another_leaves_at_once_and_the_next_ones_together_n_36() {
+        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        assert_eq!(bundle.add(encode(&vote(1, 1)), false, now), None);
+        assert_eq!(unpack(&bundle.due(now).unwrap()), [vote(1, 1)]);
+        for epoch in [2, 3] {
+            assert_eq!(bundle.add(encode(&vote(epoch, 1)), false, now), None);
+        }
+        assert_eq!(bundle.due(now + INTERVAL - Duration::from_micros(1)), None);
+        assert_eq!(bundle.deadline(now), Some(now + INTERVAL));
+        assert_eq!(unpack(&bundle.due(now + INTERVAL).unwrap()), [vote(2, 1), vote(3, 1)]);
+        assert_eq!((bundle.deadline(now), bundle.due(now + INTERVAL * 3)), (None, None));
+    }
+
+    #[test]
+    fn a_vote_of_this_node_waits_for_nothing_and_takes_along_what_waits_n_36() {
+        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        for (epoch, own) in [(1, true), (2, false), (3, true)] {
+            assert_eq!(bundle.add(encode(&vote(epoch, 1)), own, now), None);
+            if own {
+                let due = unpack(&bundle.due(now).unwrap());
+                assert_eq!(due, if epoch == 1 { vec![vote(1, 1)] } else { vec![vote(2, 1), vote(3, 1)] });
+            } else {
+                assert_eq!(bundle.due(now), None, "the last one has just left");
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_bundle_leaves_and_a_vote_above_the_size_leaves_alone_n_36() {
+        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        let each = encode(&vote(1, 200)).len();
+        let fit = VOTES_BUNDLE_BYTES_TARGET / each;
+        let full: Vec<_> = (0..=fit).filter_map(|_| bundle.add(encode(&vote(1, 200)), false, now)).collect();
+        assert_eq!(full.iter().map(|message| unpack(message).len()).collect::<Vec<_>>(), [fit]);
+        let large = vec![0; VOTES_BUNDLE_BYTES_TARGET + 1];
+        let before = bundle.add(large.clone(), false, now).unwrap();
+        assert_eq!(unpack(&before), [vote(1, 200)]);
+        let alone = bundle.add(encode(&vote(2, 1)), false, now).unwrap();
+        assert_eq!(alone.len(), large.len() + 1);
+    }
+}
