@@ -187,7 +187,7 @@ pub const GOSSIP_INTERVAL_MS: u64 = 5;
 /// Longest that votes of others wait for company before they are passed on, in milliseconds; the first after a pause of this
 /// length leave at once, and a vote of this node takes along all that wait.
 pub const VOTES_RELAY_INTERVAL_MS: u64 = 10;
-/// Bytes of votes at which a bundle leaves although its time has not come; one vote may be larger.
+/// Bytes of votes at which a bundle leaves although its time has not come; the last one may go beyond.
 pub const VOTES_BUNDLE_BYTES_TARGET: usize = 64 * 1024;
 /// Blocks after which the journal is rewritten without what is no longer needed.
 pub const COMPACT_BLOCKS: u64 = 64;

@@ -20,14 +20,12 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// Adds an encoded vote, `own` if it is one of this node. Gives a full message that leaves now, so that there is room.
+    /// Adds an encoded vote, `own` if it is one of this node. Gives the encoded message if it is full and leaves now.
     pub(super) fn add(&mut self, vote: Vec<u8>, own: bool, now: Instant) -> Option<Vec<u8>> {
-        let is_full = self.bytes.saturating_add(vote.len()) > VOTES_BUNDLE_BYTES_TARGET;
-        let full = (is_full && !self.waiting.is_empty()).then(|| self.take(now));
         self.bytes = self.bytes.saturating_add(vote.len());
         self.waiting.push(vote);
         self.hurries |= own;
-        full
+        (self.bytes >= VOTES_BUNDLE_BYTES_TARGET).then(|| self.take(now))
     }
 
     /// When what waits is due; none if nothing waits.
@@ -104,16 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bundle_leaves_and_a_vote_above_the_size_leaves_alone_n_36() {
+    fn a_full_bundle_leaves_at_once_n_36() {
         let (mut bundle, now) = (Bundle::default(), Instant::now());
-        let each = encode(&vote(1, 200)).len();
-        let fit = VOTES_BUNDLE_BYTES_TARGET / each;
-        let full: Vec<_> = (0..=fit).filter_map(|_| bundle.add(encode(&vote(1, 200)), false, now)).collect();
-        assert_eq!(full.iter().map(|message| unpack(message).len()).collect::<Vec<_>>(), [fit]);
-        let large = vec![0; VOTES_BUNDLE_BYTES_TARGET + 1];
-        let before = bundle.add(large.clone(), false, now).unwrap();
-        assert_eq!(unpack(&before), [vote(1, 200)]);
-        let alone = bundle.add(encode(&vote(2, 1)), false, now).unwrap();
-        assert_eq!(alone.len(), large.len() + 1);
+        let (own, many) = (vote(1, 1), vote(1, 200));
+        let fill = VOTES_BUNDLE_BYTES_TARGET.div_ceil(encode(&many).len());
+        assert_eq!(bundle.add(encode(&own), true, now), None);
+        let full: Vec<_> = (0..fill).filter_map(|_| bundle.add(encode(&many), false, now)).collect();
+        assert_eq!(full.iter().map(|message| unpack(message).len()).collect::<Vec<_>>(), [fill + 1]);
+        assert_eq!(bundle.deadline(now), None, "nothing is left, nor in a hurry");
+        assert_eq!(bundle.add(encode(&own), false, now), None);
+        assert_eq!(bundle.deadline(now), Some(now + INTERVAL));
     }
 }

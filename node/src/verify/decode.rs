@@ -20,7 +20,7 @@ use timecoin_protocol::wire::{
 const VOTE_BYTES_MAX: usize = SEAL_TXIDS_MAX * 32 + 256;
 
 const _: () = assert!(VOTES_PER_BATCH_MAX <= SEAL_TXIDS_MAX && EVIDENCE_BYTES_MAX < VOTE_BYTES_MAX);
-const _: () = assert!(VOTES_BUNDLE_BYTES_TARGET + 16 <= GOSSIP_BYTES_MAX && VOTE_BYTES_MAX + 16 <= GOSSIP_BYTES_MAX);
+const _: () = assert!(VOTES_BUNDLE_BYTES_TARGET + VOTE_BYTES_MAX + 16 <= GOSSIP_BYTES_MAX, "a bundle fits a message");
 
 /// The bytes are not what their topic or protocol carries; whoever sent them is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

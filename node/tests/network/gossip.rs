@@ -6,6 +6,7 @@ use std::time::Duration;
 use timecoin_node::bounds::NETWORK_EVENTS_MAX;
 use timecoin_node::network::{Command, Event};
 use timecoin_protocol::bounds::GOSSIP_BYTES_MAX;
+use timecoin_protocol::codec::encode;
 use timecoin_protocol::engine::Verdict;
 use timecoin_protocol::wire::Topic;
 
@@ -93,6 +94,25 @@ async fn only_accepted_messages_are_forwarded() {
     for text in ["ignored", "rejected"] {
         let arrived = |event: &Event| matches!(event, Event::Gossip { bytes, .. } if bytes == text.as_bytes());
         assert!(!right.has_seen(arrived), "{text} was forwarded");
+    }
+}
+
+#[tokio::test]
+async fn votes_that_are_passed_on_together_are_one_message_of_a_gossip_of_their_own() {
+    // N-36
+    let (one, mut two) = pair(TCP).await;
+    until_gossip_flows(&one, &mut two, Topic::Votes).await;
+    for own in [false, true] {
+        let votes = [format!("first vote, own: {own}").into_bytes(), b"second vote".to_vec()];
+        let mut expected = encode(&2_u64);
+        expected.extend(votes.concat());
+        one.tell(Command::Votes { votes: votes.to_vec(), own }).await;
+        two.expect("both votes in one message", |event| match event {
+            Event::Gossip { topic: Topic::Votes, bytes, .. } if *bytes == expected => Some(()),
+            _ => None,
+        })
+        .await;
+        assert!(!two.has_seen(|event| matches!(event, Event::Gossip { bytes, .. } if bytes.ends_with(&votes[0]))));
     }
 }
 

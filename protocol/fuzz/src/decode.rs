@@ -21,7 +21,7 @@ use timecoin_protocol::transaction::{OutPoint, Output, Transaction, TransactionB
 use timecoin_protocol::validator::{Height, Round, Validator, ValidatorSet};
 use timecoin_protocol::wire::{
     Announcement, Answer, BlocksRequest, BlocksResponse, CertificatesRequest, CertificatesResponse, Query,
-    StatusRequest, StatusResponse, TransactionBatch, TransactionsRequest, TransactionsResponse, Vote,
+    StatusRequest, StatusResponse, TransactionBatch, TransactionsRequest, TransactionsResponse, Vote, VoteBundle,
 };
 
 /// Signatures of one message that are checked; more of them only take time.
@@ -78,6 +78,7 @@ pub const DECODERS: [Decoder; 40] = [
     ("Closing", is::<Closing>),
     ("Bitmap", is::<Bitmap>),
     ("Evidence", |bytes| use_of(bytes, evidence)),
+    ("VoteBundle", |bytes| use_of(bytes, |bundle: VoteBundle| bundle.votes.iter().for_each(signatures))),
 ];
 
 /// Hands bytes to the decoder that the first of them names.

@@ -17,7 +17,7 @@ use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, Transa
 use timecoin_protocol::validator::{Epoch, Height, Round, Validator, ValidatorSet, Weight};
 use timecoin_protocol::wire::{
     Announcement, Answer, BlocksRequest, BlocksResponse, CertificatesRequest, CertificatesResponse, Opinion, Query,
-    StatusRequest, StatusResponse, TransactionBatch, TransactionsRequest, TransactionsResponse, Vote,
+    StatusRequest, StatusResponse, TransactionBatch, TransactionsRequest, TransactionsResponse, Vote, VoteBundle,
 };
 
 /// The network of all samples.
@@ -277,6 +277,7 @@ fn vote_samples() -> Vec<Sample> {
         sample("Evidence: commit votes", &evidence()[4]),
         sample("Evidence: seals", &evidence()[5]),
         sample("Vote: evidence", &Vote::Evidence(Arc::new(evidence()[3].clone()))),
+        sample("VoteBundle", &VoteBundle { votes: vec![Vote::Block(precommit()), Vote::Block(nil_prevote())] }),
     ]
 }
 
