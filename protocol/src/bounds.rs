@@ -96,8 +96,9 @@ pub const SPENDS_PER_OUTPOINT_MAX: usize = 2;
 pub const ANCESTORS_MAX: usize = 64;
 /// Most transactions kept while an input of theirs is unknown; the oldest is dropped first (P-2).
 pub const ORPHANS_MAX: usize = 1_024;
-/// Most polls on the way at once; further ones wait for one to end.
-pub const POLLS_MAX: usize = 16;
+/// Most polls on the way at once; further ones wait for one to end. Where samples are drawn a payment begins with three; where
+/// everybody is asked each poll is one request to each, and 64 may be on the way to a peer (N-14).
+pub const POLLS_MAX: usize = 32;
 /// Most transactions in queries whose answers wait, 32 bytes each; beyond them a query is answered at once.
 pub const HELD_TXIDS_MAX: usize = 16_384;
 /// Most bodies that are wanted at once; further ones are not asked for until they matter again.

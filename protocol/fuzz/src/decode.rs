@@ -31,7 +31,7 @@ const SIGNATURES_MAX: usize = 6;
 pub type Decoder = (&'static str, fn(&[u8]) -> bool);
 
 /// All decoders. The corpus names them by position: new ones go to the end.
-pub const DECODERS: [Decoder; 40] = [
+pub const DECODERS: [Decoder; 41] = [
     ("OutPoint", is::<OutPoint>),
     ("Output", is::<Output>),
     ("Utxo", is::<Utxo>),
