@@ -19,7 +19,8 @@ fn counts_add_up(outcome: &Outcome) {
     let votes = 2 * 11 * speaking;
     let most = votes + 2 * 2 * speaking + 4 * outcome.lying as u64;
     assert!((votes..=most).contains(&traffic.votes), "{} votes, {votes} to {most} expected", traffic.votes);
-    // Each vote reaches everybody, through the mesh: each validator that speaks passes it on once, in a bundle, to its peers.
+    // Each vote reaches everybody, through the mesh: each validator that speaks passes it on once, in a
+    // bundle, to its peers, twelve at most.
     let others = outcome.shape.validators as u64 - 1;
     assert!(traffic.vote_batch_copies >= traffic.vote_batches * others);
     assert!(traffic.vote_batch_copies <= traffic.vote_batches * speaking * others.min(12));

@@ -153,12 +153,11 @@ pub(super) mod tests {
     use super::super::traffic::Kind;
     use super::*;
     use std::sync::Arc;
-    use timecoin_protocol::bft::Round;
     use timecoin_protocol::block::{BlockPhase, BlockVote};
     use timecoin_protocol::finality::{Phase, VoteBatch};
     use timecoin_protocol::hash::{GenesisHash, Txid};
     use timecoin_protocol::keys::SecretKey;
-    use timecoin_protocol::validator::{Epoch, Height};
+    use timecoin_protocol::validator::{Epoch, Height, Round};
 
     const TURN_US: u64 = 1_000;
 
@@ -238,14 +237,15 @@ pub(super) mod tests {
         let delay = |a: usize, b: usize| 1_000 + (a.abs_diff(b) as u64 % 10) * 10_000;
         let (mut relay, mut traffic) = (Relay::new(&peers, silent.clone(), &delay), Traffic::default());
         let speakers: Vec<usize> = (0..NODES).filter(|node| !silent[*node]).take(40).collect();
-        for (number, node) in (0..).zip(&speakers) {
-            relay.say(*node, vec![ballot(number)], chance(30_000) as u64, &mut traffic);
+        let ballots: Vec<Vote> = (0..).take(speakers.len()).map(ballot).collect();
+        for (ballot, node) in ballots.iter().zip(&speakers) {
+            relay.say(*node, vec![ballot.clone()], chance(30_000) as u64, &mut traffic);
         }
         let mut counts = vec![vec![0; speakers.len()]; NODES];
         for delivery in relay.advance(u64::MAX, &mut traffic) {
             assert!(peers[delivery.node].contains(&delivery.from) && !silent[delivery.from]);
             for vote in &delivery.votes {
-                let number = (0..).position(|number| ballot(number) == *vote).unwrap();
+                let number = ballots.iter().position(|ballot| ballot == vote).unwrap();
                 counts[delivery.node][number] += 1;
             }
         }
