@@ -19,8 +19,13 @@ fn counts_add_up(outcome: &Outcome) {
     let votes = 2 * 11 * speaking;
     let most = votes + 2 * 2 * speaking + 4 * outcome.lying as u64;
     assert!((votes..=most).contains(&traffic.votes), "{} votes, {votes} to {most} expected", traffic.votes);
-    // Each vote reaches everybody, through the mesh.
-    assert!(traffic.of(Kind::Votes).messages >= traffic.vote_batches * (outcome.shape.validators as u64 - 1));
+    // Each vote reaches everybody, through the mesh: each validator that speaks passes it on once, in a
+    // bundle, to its peers, twelve at most.
+    let others = outcome.shape.validators as u64 - 1;
+    assert!(traffic.vote_batch_copies >= traffic.vote_batches * others);
+    assert!(traffic.vote_batch_copies <= traffic.vote_batches * speaking * others.min(12));
+    assert!(traffic.of(Kind::Votes).messages <= traffic.bundles && traffic.bundles <= traffic.bundle_votes);
+    assert!(outcome.votes_in_bundle() >= 1.0);
 }
 
 #[test]
@@ -38,7 +43,7 @@ fn fifty_validators_of_which_ten_are_byzantine_finalize_by_samples() {
     assert!(outcome.finality.p50 <= 1_500 && outcome.finality.p50 > 150, "{outcome:?}");
     counts_add_up(&outcome);
     let (text, drawing) = (table(std::slice::from_ref(&outcome)), svg(std::slice::from_ref(&outcome)));
-    assert!(text.contains("votes in a batch") && drawing.ends_with("</svg>\n"));
+    assert!(text.contains("votes in a batch") && text.contains("votes in a bundle") && drawing.ends_with("</svg>\n"));
 }
 
 #[test]

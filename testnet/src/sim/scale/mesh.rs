@@ -1,5 +1,6 @@
 //! The mesh of one gossip topic, as gossipsub keeps it: when a message of each node reaches the
-//! others, and how many copies of it are sent.
+//! others, and how many copies of it are sent. Votes, which are not forwarded, go their own ways over
+//! such a mesh (`relay`).
 //!
 //! Delays of links do not change within a run, so the first copy takes the shortest way, and the ways
 //! of all messages of a node are the same. A node passes a message on to its mesh except to whom
@@ -12,7 +13,7 @@ use std::collections::BinaryHeap;
 const DEGREE: usize = 8;
 const DEGREE_MAX: usize = 12;
 /// From arrival to passing on: signature check, verdict and queues, in microseconds.
-const HOP_US: u64 = 1_000;
+pub(super) const HOP_US: u64 = 1_000;
 
 /// Where a message of one node arrives when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Mesh {
 }
 
 /// Each node links itself to others at random until it has as many as it wishes; none gets too many.
-fn links(nodes: usize, below: &mut dyn FnMut(usize) -> usize) -> Vec<Vec<usize>> {
+pub(super) fn links(nodes: usize, below: &mut dyn FnMut(usize) -> usize) -> Vec<Vec<usize>> {
     let mut peers: Vec<Vec<usize>> = vec![Vec::new(); nodes];
     let mut turns: Vec<usize> = (0..nodes).collect();
     shuffle(&mut turns, below);
@@ -134,10 +135,10 @@ fn spread(origin: usize, peers: &[Vec<usize>], forwards: &[bool], delay_us: &dyn
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn below() -> impl FnMut(usize) -> usize {
+    pub fn below() -> impl FnMut(usize) -> usize {
         let mut salt = 0;
         move |limit| {
             salt += 1;

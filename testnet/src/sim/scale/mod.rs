@@ -2,11 +2,13 @@
 //!
 //! Every honest validator is a real engine with a real key; time and network are simulated, the disk
 //! is left out. Signatures are made but not checked again by each receiver: the simulation delivers
-//! only what was signed. Gossip takes the shortest ways through a mesh as gossipsub keeps it (`mesh`), with
-//! the delays of [`super::regions`]; every copy counts. Other parts: `validator` (an engine with its
-//! inbox), `ledger` (what all nodes share of the UTXO set), `payments`, `liar`, `traffic` (what is
-//! counted), `network` (what leaves an engine), `world` (the clock), `report` and `plot`.
+//! only what was signed. Payments and proposals take the shortest ways through a mesh as gossipsub keeps it
+//! (`mesh`), with the delays of [`super::regions`]; votes go from node to node in bundles (`relay`: their
+//! ways; `bundle`: when one leaves; `votes`: who has seen which). Every copy counts. Other parts: `validator`
+//! (an engine with its inbox), `ledger` (what all nodes share of the UTXO set), `payments`, `liar`, `traffic`
+//! (what is counted), `network` (what leaves an engine), `world` (the clock), `report` and `plot`.
 
+mod bundle;
 mod ledger;
 mod liar;
 mod mesh;
@@ -14,9 +16,13 @@ mod mesh;
 mod network;
 mod payments;
 mod plot;
+#[expect(clippy::indexing_slicing, reason = "a simulation indexes only what it made itself")]
+mod relay;
 mod report;
 mod traffic;
 mod validator;
+#[expect(clippy::indexing_slicing, reason = "a simulation indexes only what it made itself")]
+mod votes;
 #[expect(clippy::indexing_slicing, reason = "a simulation indexes only what it made itself")]
 mod world;
 

@@ -2,7 +2,8 @@
 
 use super::super::regions::{Region, Regions};
 use super::ScaleError;
-use super::mesh::Mesh;
+use super::mesh::{Mesh, links};
+use super::relay::{Delivery, Relay};
 use super::traffic::{Kind, Traffic};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -30,11 +31,10 @@ const OFFER_IDS_MAX: u64 = 5_000;
 const QUERY_TIMEOUT_MS: u64 = 2_000;
 const REQUEST_TIMEOUT_MS: u64 = 10_000;
 
-/// A gossip message.
+/// A gossip message that is forwarded as it is. Votes are not: see `relay`.
 #[derive(Debug)]
 pub(super) enum Gossip {
     Payments(Vec<Arc<Transaction>>),
-    Vote(Vote),
     Proposal(Arc<Proposal>),
 }
 
@@ -42,7 +42,6 @@ impl Gossip {
     const fn topic(&self) -> Topic {
         match self {
             Self::Payments(_) => Topic::Transactions,
-            Self::Vote(_) => Topic::Votes,
             Self::Proposal(_) => Topic::Blocks,
         }
     }
@@ -55,7 +54,6 @@ impl Gossip {
                 let bodies = payments.iter().map(|body| Verified::by_own_hand(body.as_ref().clone())).collect();
                 Input::Transactions(Source::Gossip(peer, GossipTag(0)), bodies)
             }
-            Self::Vote(vote) => Input::Votes(peer, vec![Verified::by_own_hand(vote.clone())]),
             Self::Proposal(proposal) => {
                 Input::Proposal(peer, Box::new(Verified::by_own_hand(proposal.as_ref().clone())))
             }
@@ -83,7 +81,9 @@ pub(super) enum Happening {
 pub(super) struct Network {
     places: Vec<Region>,
     regions: Regions,
+    /// Of the topics whose messages are forwarded.
     meshes: BTreeMap<Topic, Mesh>,
+    relay: Relay,
     pending: BTreeMap<u64, Vec<Happening>>,
     /// Messages of each topic that were published in the latest heartbeats.
     published: HashMap<Topic, [u64; OFFERED_HEARTBEATS]>,
@@ -104,13 +104,15 @@ impl Network {
             let link = crate::sim::chance::mix(salt, (from.min(to) * nodes + from.max(to)) as u64);
             regions.one_way_us(places[from], places[to], link)
         };
-        let mut meshes = BTreeMap::new();
-        for topic in [Topic::Transactions, Topic::Votes, Topic::Blocks] {
-            let mut own = ChaCha12Rng::seed_from_u64(rng.next_u64());
-            meshes.insert(topic, Mesh::new(&forwards, &delay, &mut |limit| below(&mut own, limit)));
-        }
+        let [payments, votes, blocks] = std::array::from_fn(|_| ChaCha12Rng::seed_from_u64(rng.next_u64()));
+        let meshes = [(Topic::Transactions, payments), (Topic::Blocks, blocks)]
+            .map(|(topic, mut own)| (topic, Mesh::new(&forwards, &delay, &mut |limit| below(&mut own, limit))));
+        let meshes = BTreeMap::from(meshes);
+        let mut own = votes;
+        let peers = links(nodes, &mut |limit| below(&mut own, limit));
+        let relay = Relay::new(&peers, silent.clone(), &delay);
         let (pending, published, traffic) = (BTreeMap::new(), HashMap::new(), Traffic::default());
-        Ok(Self { places, regions, meshes, pending, published, silent, traffic, rng })
+        Ok(Self { places, regions, meshes, relay, pending, published, silent, traffic, rng })
     }
 
     /// What happens at a moment.
@@ -143,11 +145,6 @@ impl Network {
                 let bytes: usize = payments.iter().map(encoded_len).sum();
                 self.traffic.gossip(Kind::Payments, topic, bytes as u64 + 1, reach.copies);
             }
-            Gossip::Vote(Vote::Finality(batch)) => {
-                let bytes = 1 + encoded_len(batch) as u64;
-                self.traffic.vote_batch(bytes, batch.txids.len() as u64, reach.copies);
-            }
-            Gossip::Vote(vote) => self.traffic.gossip(Kind::Blocks, topic, encoded_len(vote) as u64, reach.copies),
             Gossip::Proposal(proposal) => {
                 self.traffic.gossip(Kind::Blocks, topic, encoded_len(proposal) as u64, reach.copies);
             }
@@ -158,6 +155,22 @@ impl Network {
             let at = sent_ms + u64::from(*delay);
             self.at(at, Happening::Spread { from, sent_ms, next: 0, gossip: Rc::new(gossip) });
         }
+    }
+
+    /// Says all votes of a turn of a node.
+    pub fn say(&mut self, node: usize, votes: Vec<Vote>, now_ms: u64) {
+        self.relay.say(node, votes, (now_ms + TURN_MS) * 1_000, &mut self.traffic);
+    }
+
+    /// Votes that nodes take in by now.
+    pub fn votes(&mut self, now_ms: u64) -> Vec<Delivery> {
+        self.relay.advance(now_ms * 1_000, &mut self.traffic)
+    }
+
+    /// All votes on their way reach everybody, and are counted: what a vote costs does not depend on
+    /// when a run ends.
+    pub fn settle(&mut self) {
+        self.relay.advance(u64::MAX, &mut self.traffic);
     }
 
     /// The nodes that a message reaches by now; what is left of it stays on its way.
@@ -209,7 +222,7 @@ impl Network {
         self.at(at, Happening::Answered { from, to, id, response: Box::new(response) });
     }
 
-    /// Everybody offers what came lately to some peers outside of the mesh.
+    /// Everybody offers what came lately to some peers outside of the mesh; bundles of votes are not offered.
     pub fn heartbeat(&mut self) {
         let nodes = self.places.len();
         for (topic, mesh) in &self.meshes {

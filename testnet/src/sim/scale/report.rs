@@ -90,6 +90,12 @@ impl Outcome {
     pub fn votes_in_batch(&self) -> f64 {
         self.traffic.votes as f64 / self.traffic.vote_batches.max(1) as f64
     }
+
+    /// Votes of all kinds in a copy of a bundle, on average.
+    #[must_use]
+    pub fn votes_in_bundle(&self) -> f64 {
+        self.traffic.bundle_votes as f64 / self.traffic.bundles.max(1) as f64
+    }
 }
 
 /// The tables of a series: finality; messages; bytes.
@@ -133,12 +139,13 @@ pub fn table(outcomes: &[Outcome]) -> String {
     let mut head = vec!["n", "all"];
     head.extend(Kind::ALL.map(Kind::name));
     let messages = costs(&head, outcomes, |(messages, _)| format!("{messages:.1}"));
-    head.extend(["ids of votes", "votes in a batch"]);
+    head.extend(["ids of votes", "votes in a batch", "votes in a bundle"]);
     let bytes = rows(
         &head,
         outcomes.iter().map(|one| {
             let mut row = cost_row(one, |(_, bytes)| kilobytes(bytes));
-            row.extend([format!("{:.0} %", one.id_share() * 100.0), format!("{:.1}", one.votes_in_batch())]);
+            row.push(format!("{:.0} %", one.id_share() * 100.0));
+            row.extend([one.votes_in_batch(), one.votes_in_bundle()].map(|votes| format!("{votes:.1}")));
             row
         }),
     );

@@ -4,6 +4,7 @@ use super::ledger::SharedLedger;
 use super::liar::Liar;
 use super::network::{Gossip, HEARTBEAT_MS, Happening, Network, below, list_len};
 use super::payments::{self, Submission};
+use super::relay::Delivery;
 use super::report::{Outcome, Percentiles, Stages};
 use super::traffic::{Kind, Traffic};
 use super::validator::{Conduct, Validator};
@@ -168,6 +169,10 @@ impl World {
     }
 
     fn tick(&mut self) -> Result<(), ScaleError> {
+        for Delivery { node, from, votes } in self.network.votes(self.now_ms) {
+            let votes = votes.into_iter().map(Verified::by_own_hand).collect();
+            self.validators[node].take(Input::Votes(PeerTag(from as u64), votes));
+        }
         while let Some(happenings) = self.network.due(self.now_ms) {
             for happening in happenings {
                 self.happen(happening);
@@ -223,9 +228,7 @@ impl World {
         let hash = self.genesis.hash();
         let votes: Vec<Vote> =
             payments.iter().flat_map(|payment| liar.hear(payment, epoch, &validator.key, &hash)).collect();
-        for vote in votes {
-            self.network.publish(node, Gossip::Vote(vote), self.now_ms);
-        }
+        self.network.say(node, votes, self.now_ms);
     }
 
     fn asked(&mut self, from: usize, to: usize, id: RequestId, request: Request) {
@@ -262,6 +265,7 @@ impl World {
 
     /// What leaves a node.
     fn perform(&mut self, node: usize, effects: Vec<Effect>) -> Result<(), ScaleError> {
+        let mut votes = Vec::new();
         for effect in effects {
             match effect {
                 Effect::PublishTransactions(payments) => {
@@ -269,7 +273,7 @@ impl World {
                 }
                 Effect::PublishVote(vote) => {
                     self.note_vote(node, &vote);
-                    self.network.publish(node, Gossip::Vote(vote), self.now_ms);
+                    votes.push(vote);
                 }
                 Effect::PublishProposal(proposal) => {
                     self.network.publish(node, Gossip::Proposal(proposal), self.now_ms);
@@ -287,6 +291,7 @@ impl World {
                 Effect::Verdict(..) | Effect::Penalty(..) | Effect::Event(_) => {}
             }
         }
+        self.network.say(node, votes, self.now_ms);
         Ok(())
     }
 
@@ -387,7 +392,8 @@ impl World {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(mut self) -> Outcome {
+        self.network.settle();
         let silent = self.validators.iter().filter(|one| one.is_silent()).count();
         let pairs = self.submissions.iter().zip(&self.fates).filter(|(one, _)| one.rival.is_some());
         Outcome {
