@@ -99,6 +99,8 @@ pub const ORPHANS_MAX: usize = 1_024;
 /// Most polls on the way at once; further ones wait for one to end. Where samples are drawn a payment begins with three; where
 /// everybody is asked each poll is one request to each, and 64 may be on the way to a peer (N-14).
 pub const POLLS_MAX: usize = 32;
+/// Most queries whose answers are still waited for although their polls are over; the oldest is forgotten first (S-15).
+pub const LATE_ANSWERS_MAX: usize = 4_096;
 /// Most transactions in queries whose answers wait, 32 bytes each; beyond them a query is answered at once.
 pub const HELD_TXIDS_MAX: usize = 16_384;
 /// Most bodies that are wanted at once; further ones are not asked for until they matter again.

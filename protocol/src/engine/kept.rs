@@ -38,7 +38,8 @@ impl<L: Ledger> Engine<L> {
         ];
         pool.into_iter()
             .chain(self.chain.kept())
-            .chain([self.orphans.kept(), self.sampling.kept(), self.requests.kept(), self.sync.kept()])
+            .chain(self.sampling.kept())
+            .chain([self.orphans.kept(), self.requests.kept(), self.sync.kept()])
             .chain(self.voting.kept())
             .chain(self.rounds.kept(members))
             .chain([self.sealing.kept(members, self.rounds.rounds_kept())])

@@ -2,7 +2,9 @@
 //! whether its precommits are in blocks. It decides whom not to ask for a while, and is shown to
 //! operators; nothing that others must agree on depends on it.
 
-use super::api::Time;
+use super::api::{RequestId, Time};
+use super::kept::Kept;
+use crate::bounds::LATE_ANSWERS_MAX;
 use crate::keys::PublicKey;
 use crate::validator::{ValidatorSet, Weight};
 use alloc::collections::BTreeMap;
@@ -58,11 +60,24 @@ impl Conduct {
     }
 }
 
+/// A query whose poll is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Late {
+    /// Who was asked.
+    pub key: PublicKey,
+    /// When.
+    pub asked_at: Time,
+    /// About how many transactions.
+    pub transactions: usize,
+}
+
 /// The conduct of all validators that this node has dealt with in this epoch or, if they are still
 /// validators, before.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reputations {
     conduct: BTreeMap<PublicKey, Conduct>,
+    /// Queries that may still be answered, the oldest first.
+    late: BTreeMap<RequestId, Late>,
     /// Moving average of all answer times, in microseconds; 0 before the first answer.
     latency_us: u64,
 }
@@ -76,6 +91,31 @@ impl Reputations {
     /// Whether a validator is not to be asked now.
     pub fn is_benched(&self, key: &PublicKey, now: Time) -> bool {
         self.conduct.get(key).is_some_and(|conduct| conduct.is_benched(now))
+    }
+
+    /// How many answers are waited for although their polls are over.
+    pub fn kept(&self) -> Kept {
+        Kept::new("answers that are late", self.late.len(), LATE_ANSWERS_MAX)
+    }
+
+    /// Goes on to wait for an answer after its poll.
+    pub fn wait_for(&mut self, request: RequestId, query: Late) {
+        self.late.insert(request, query);
+        if self.late.len() > LATE_ANSWERS_MAX {
+            self.late.pop_first();
+        }
+    }
+
+    /// The query that is answered, or has failed, after its poll.
+    pub fn take_late(&mut self, request: RequestId) -> Option<Late> {
+        self.late.remove(&request)
+    }
+
+    /// The oldest query, if it was asked before `then`: nobody waits for its answer any more.
+    pub fn take_overdue(&mut self, then: Time) -> Option<(RequestId, PublicKey)> {
+        let first = self.late.first_entry().filter(|first| first.get().asked_at <= then)?;
+        let (request, query) = first.remove_entry();
+        Some((request, query.key))
     }
 
     /// A proper answer, `micros` after the question.

@@ -7,11 +7,12 @@
 use super::admission::From;
 use super::api::{Destination, Effect, Event, Request, Time};
 use super::pool::Stage;
-use super::reputation::{Reputation, Reputations};
+use super::reputation::{Late, Reputation, Reputations};
 use super::requests::Purpose;
 use super::{Cx, Engine, Kept, Ledger, PeerTag, RequestId, earlier};
 use crate::bounds::{POLLS_MAX, QUERY_TXIDS_MAX};
 use crate::hash::Txid;
+use crate::keys::PublicKey;
 use crate::ledger::Unavailable;
 use crate::snow::{Termination, sample};
 use crate::validator::ValidatorIndex;
@@ -89,8 +90,8 @@ impl Sampling {
         self.polls.len()
     }
 
-    pub fn kept(&self) -> Kept {
-        Kept::new("polls on the way", self.polls.len(), POLLS_MAX)
+    pub fn kept(&self) -> [Kept; 2] {
+        [Kept::new("polls on the way", self.polls.len(), POLLS_MAX), self.reputations.kept()]
     }
 
     pub fn deadline(&self) -> Option<Time> {
@@ -145,15 +146,16 @@ impl<L: Ledger> Engine<L> {
 
     /// Starts the polls that are due, and ends those whose time is up.
     pub(super) fn run_polls(&mut self, cx: &mut Cx<'_>) -> Result<(), Unavailable> {
-        let late: Vec<u64> =
+        let over: Vec<u64> =
             self.sampling.polls.iter().filter(|(_, poll)| poll.deadline <= cx.now).map(|(id, _)| *id).collect();
-        for id in late {
-            let waiting = self.sampling.polls.get(&id).map(|poll| poll.waiting.clone()).unwrap_or_default();
-            for (request, (validator, _)) in waiting {
-                self.note_query_failure(validator, cx.now);
-                self.requests.forget(request);
-            }
+        for id in over {
+            self.give_up_waiting(id, cx.now);
             self.close_poll(id, cx)?;
+        }
+        let forgotten = Time(cx.now.0.saturating_sub(self.identity.tuning.query_timeout_ms.saturating_mul(1_000)));
+        while let Some((request, key)) = self.sampling.reputations.take_overdue(forgotten) {
+            self.requests.forget(request);
+            self.note_query_failure(key, cx.now);
         }
         while self.sampling.polls.len() < POLLS_MAX {
             let due = self.due_for_polling(cx.now);
@@ -170,6 +172,24 @@ impl<L: Ledger> Engine<L> {
             }
         }
         Ok(())
+    }
+
+    /// The time of a poll is up (S-15). Where enough have answered, those who have not are too slow. Where too few have, it is
+    /// the time that was too short, so that nobody has failed yet.
+    fn give_up_waiting(&mut self, id: u64, now: Time) {
+        let alpha = self.sampling_rules().alpha;
+        let validators = Arc::clone(self.validators());
+        let Some(poll) = self.sampling.polls.get(&id) else { return };
+        let (too_few, asked_at, transactions) = (poll.answered < alpha, poll.started, poll.query.txids.len());
+        for (request, (validator, _)) in poll.waiting.clone() {
+            let Some(key) = validators.at(validator).map(|member| member.key) else { continue };
+            if too_few {
+                self.sampling.reputations.wait_for(request, Late { key, asked_at, transactions });
+            } else {
+                self.requests.forget(request);
+                self.note_query_failure(key, now);
+            }
+        }
     }
 
     /// Of these, the unopposed transactions that no poll was about yet; none where everybody is asked.
@@ -284,34 +304,40 @@ impl<L: Ledger> Engine<L> {
         answer: Option<Answer>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Unavailable> {
+        if let Some(query) = self.sampling.reputations.take_late(request) {
+            self.measure(query, peer, answer.as_ref(), cx);
+            return Ok(());
+        }
         let Some(id) = self.sampling.by_request.remove(&request) else { return Ok(()) };
         let Some(poll) = self.sampling.polls.get_mut(&id) else { return Ok(()) };
         let Some((validator, votes)) = poll.waiting.remove(&request) else { return Ok(()) };
-        let (started, asked) = (poll.started, poll.query.txids.len());
-        match answer {
-            Some(answer) if answer.opinions.len() == asked => {
-                if let Some(key) = self.validators().at(validator).map(|member| member.key) {
-                    self.sampling.reputations.note_answer(key, cx.now.micros_since(started));
-                }
-                self.count_answer(id, votes, Some(peer), &answer.opinions, cx)
-            }
-            Some(_) => {
-                cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
-                self.note_query_failure(validator, cx.now);
-                self.count_silence(id, cx)
-            }
-            None => {
-                self.note_query_failure(validator, cx.now);
-                self.count_silence(id, cx)
-            }
+        let (asked_at, transactions) = (poll.started, poll.query.txids.len());
+        let Some(key) = self.validators().at(validator).map(|member| member.key) else { return Ok(()) };
+        if self.measure(Late { key, asked_at, transactions }, peer, answer.as_ref(), cx)
+            && let Some(answer) = answer
+        {
+            return self.count_answer(id, votes, Some(peer), &answer.opinions, cx);
         }
+        self.count_silence(id, cx)
     }
 
-    fn note_query_failure(&mut self, validator: ValidatorIndex, now: Time) {
-        let validators = Arc::clone(self.validators());
-        if let Some(member) = validators.at(validator) {
-            self.sampling.reputations.note_failure(member.key, &validators, now);
+    /// Notes how fast somebody answered, or that it did not, or not properly; says whether it did.
+    fn measure(&mut self, query: Late, peer: PeerTag, answer: Option<&Answer>, cx: &mut Cx<'_>) -> bool {
+        let is_proper = answer.is_some_and(|answer| answer.opinions.len() == query.transactions);
+        if is_proper {
+            self.sampling.reputations.note_answer(query.key, cx.now.micros_since(query.asked_at));
+        } else {
+            if answer.is_some() {
+                cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
+            }
+            self.note_query_failure(query.key, cx.now);
         }
+        is_proper
+    }
+
+    fn note_query_failure(&mut self, key: PublicKey, now: Time) {
+        let validators = Arc::clone(self.validators());
+        self.sampling.reputations.note_failure(key, &validators, now);
     }
 
     /// What this node has seen of each validator of the epoch, in order of the set (S-17).

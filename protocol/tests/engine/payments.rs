@@ -1,7 +1,7 @@
 //! Pool and polls of the engine (`SPEC.md` P-1…P-6, S-10…S-16).
 
 use crate::support::{COIN, FEE, Node, child, coin, payment, proposals_of, requests, spend, voted};
-use timecoin_protocol::bounds::ORPHANS_MAX;
+use timecoin_protocol::bounds::{LATE_ANSWERS_MAX, ORPHANS_MAX};
 use timecoin_protocol::engine::{Ask, Effect, Input, Refusal, Reply, Request, Tuning};
 use timecoin_protocol::finality::Phase;
 use timecoin_protocol::hash::Txid;
@@ -218,11 +218,31 @@ fn what_sampling_gives_up_is_left_to_blocks() {
 fn who_does_not_answer_three_times_is_not_asked_for_two_seconds_but_no_more_than_a_third() {
     let mut node = Node::new(0);
     node.gossip(&[payment(1, "")]);
-    // Three polls that nobody answers: each waits twice as long as the one before.
-    node.pass_ms(900);
+    // Three polls that nobody answers within 2 s, the longest that answers are waited for.
+    node.pass_ms(2_450);
     let asked = polls(&node.gossip(&[payment(2, "")]));
     assert_eq!(asked, 2, "one of the three; two would be half of the weight");
     assert!(polls(&node.pass_ms(2_500)) > 0);
+}
+
+/// S-15. In a network as wide as the world answers take longer than the first polls wait. Validators counted as having failed, so
+/// that each node left up to a third of them out for two seconds, and seven of ten that are needed could not be asked.
+#[test]
+fn who_answers_after_a_poll_that_waited_too_short_has_not_failed_and_is_measured() {
+    let mut node = Node::new(0);
+    let mut asked = vec![node.gossip(&[payment(1, "")])];
+    for _ in 0..24 {
+        asked.push(node.pass_ms(25));
+    }
+    assert!(asked.iter().map(|effects| polls(effects)).sum::<usize>() >= 9, "three polls are over");
+    for effects in &asked {
+        node.answer(effects, |_| Opinion::Preferred);
+    }
+    let others: Vec<_> = node.engine.reputations(node.now).into_iter().filter(|one| one.answers > 0).collect();
+    assert_eq!(others.len(), 3);
+    assert!(others.iter().all(|one| one.failures == 0 && !one.benched && one.latency_us > 200_000), "{others:?}");
+    let late = node.engine.kept().find(|kept| kept.what == "answers that are late").unwrap();
+    assert_eq!((late.count, late.most), (0, LATE_ANSWERS_MAX));
 }
 
 /// S-15
