@@ -92,7 +92,7 @@ pub(super) fn look(bounds: &Bounds, local: &Local) -> u128 {
     if local.engine.chain_state().height.0 >= bounds.blocks {
         left_out.extend(ROUNDS);
     }
-    let mut text = without(&format!("{:?}", local.engine), &left_out);
+    let mut text = without(&local.engine, &left_out);
     text.extend(rest);
     for block in proposed {
         text = text.replace(&format!("{block:?}"), &format!("{:?}", local.kinds.of(block)));

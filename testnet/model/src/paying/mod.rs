@@ -13,6 +13,7 @@ mod moves;
 mod properties;
 mod scripts;
 mod setting;
+mod signed;
 
 pub use face::{Face, Misdeed, News};
 pub use local::Local;
@@ -101,7 +102,7 @@ impl Host for Paying {
     }
 
     fn moves(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
-        let edges = moves::edges(self, local, heard, &|_| true);
+        let edges = moves::edges(self, local, heard);
         edges.into_iter().map(|edge| (edge.name, edge.next)).collect()
     }
 
@@ -125,19 +126,20 @@ impl Parts for Paying {
         local.print()
     }
 
-    /// Of a kind of blocks more may come.
-    fn is_open(&self, message: &Message) -> bool {
-        matches!(message.about, About::Proposal(..))
-    }
-
+    /// Blocks that are known of all kinds.
     fn open_count(&self) -> usize {
         self.kinds.count()
     }
 
-    /// Who dies says what it would have said, in another order.
+    /// Who dies says what it would have said, in another order; and most is about one payment.
     fn calmer(&self) -> Option<Self> {
-        let calm = Self { bounds: Bounds { crashes: 0, ..self.bounds }, ..self.clone() };
-        (self.bounds.crashes > 0 && self.bounds.blocks > 0).then_some(calm)
+        let bounds = match self.bounds {
+            Bounds { blocks: 0, .. } => return None,
+            Bounds { crashes: 1.., .. } => Bounds { crashes: 0, ..self.bounds },
+            Bounds { payments: 2.., .. } => Bounds { payments: 1, ..self.bounds },
+            _ => return None,
+        };
+        Some(Self { bounds, ..self.clone() })
     }
 
     fn essence(&self, face: &Face) -> Face {
@@ -159,8 +161,8 @@ impl Parts for Paying {
         self.bounds.crashes
     }
 
-    fn edges(&self, local: &Local, heard: &BTreeSet<Message>, is_new: &dyn Fn(&[Message]) -> bool) -> Vec<Edge<Self>> {
-        moves::edges(self, local, heard, is_new)
+    fn edges(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<Edge<Self>> {
+        moves::edges(self, local, heard)
     }
 
     fn promises() -> &'static [Promise<Self>] {

@@ -63,7 +63,7 @@ pub(super) fn play(paying: &Paying, mut locals: Vec<Local>) -> Vec<Local> {
             let others = locals.iter().enumerate().filter(|(other, _)| other != node);
             let heard: BTreeSet<_> = others.flat_map(|(_, local)| local.face.said.iter().cloned()).collect();
             let Some(local) = locals.get_mut(*node) else { continue };
-            let all = moves::edges(paying, local, &heard, &|_| true);
+            let all = moves::edges(paying, local, &heard);
             if let Some(edge) = all.into_iter().find(|edge| edge.name.starts_with(begins)) {
                 *local = edge.next;
             }
