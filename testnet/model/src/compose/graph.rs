@@ -1,9 +1,15 @@
 //! All local states of one node, and what leads from one to the next.
 
 use super::Parts;
+use crate::chance::Chance;
 use crate::clock::Limit;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+
+/// Of walks that find what can be said; what they find makes the rest faster, and nothing else.
+const SEED: u64 = 1;
+/// No walk is longer.
+const STEPS_MAX: usize = 1_000;
 
 /// Something that can happen to a node.
 pub struct Edge<H: Parts> {
@@ -93,12 +99,9 @@ pub struct Graphs<H: Parts> {
 impl<H: Parts> Graphs<H> {
     /// Computes all; none if the time was too short. A local state is forgotten once all that can happen next to it is
     /// known, since it takes far more memory than its number. So if more was said than was known when this began,
-    /// all begins anew, until nothing is new; a host with less to happen goes first, so that most is known.
+    /// all begins anew, until nothing is new. Walks go first, where that would take long: they find most of it.
     pub fn new(host: &H, limit: &Limit) -> Option<Self> {
-        let mut messages = match host.calmer() {
-            Some(calmer) => Self::new(&calmer, limit)?.messages,
-            None => Vec::new(),
-        };
+        let mut messages = Self::said_on_walks(host, limit)?;
         loop {
             let before = (messages.len(), host.open_count());
             let mut graphs = Self::knowing(messages);
@@ -112,6 +115,39 @@ impl<H: Parts> Graphs<H> {
         }
     }
 
+    /// What nodes say that go at random, each with all that the others said so far.
+    fn said_on_walks(host: &H, limit: &Limit) -> Option<Vec<(H::Message, usize)>> {
+        let mut graphs = Self::knowing(Vec::new());
+        let mut chance = Chance::new(SEED);
+        let mut in_vain = 0;
+        while in_vain < host.walks() {
+            let before = (graphs.messages.len(), host.open_count());
+            for (node, first) in host.first().into_iter().enumerate() {
+                graphs.walk(host, node, first, &mut chance, limit)?;
+            }
+            let is_new = (graphs.messages.len(), host.open_count()) != before;
+            in_vain = if is_new { 0 } else { in_vain + 1 };
+        }
+        Some(graphs.messages)
+    }
+
+    fn walk(&mut self, host: &H, node: usize, mut local: H::Local, chance: &mut Chance, limit: &Limit) -> Option<()> {
+        for _ in 0..STEPS_MAX {
+            for message in host.said(&local).iter().filter(|message| host.can_be_heard(message)) {
+                self.number(node, message);
+            }
+            if limit.is_over() {
+                return None;
+            }
+            let mut edges = host.edges(&local, &self.heard_by(node));
+            if edges.is_empty() {
+                break;
+            }
+            local = edges.swap_remove(chance.below(edges.len())).next;
+        }
+        Some(())
+    }
+
     fn knowing(messages: Vec<(H::Message, usize)>) -> Self {
         let ids = messages.iter().zip(0..);
         let known = ids.map(|((message, _), id)| (message.clone(), id)).collect();
@@ -119,11 +155,14 @@ impl<H: Parts> Graphs<H> {
         Self { nodes: Vec::new(), names, looks, needs, messages, known }
     }
 
+    fn heard_by(&self, node: usize) -> BTreeSet<H::Message> {
+        self.messages.iter().filter(|(_, by)| *by != node).map(|(message, _)| message.clone()).collect()
+    }
+
     /// Computes all local states of the next node, from its first one, with all that others can say so far. It goes
     /// deep first: then few wait for their turn.
     fn grow(&mut self, host: &H, node: usize, first: H::Local, limit: &Limit) -> Option<()> {
-        let others = self.messages.iter().filter(|(_, by)| *by != node);
-        let heard: BTreeSet<_> = others.map(|(message, _)| message.clone()).collect();
+        let heard = self.heard_by(node);
         let mut graph = Graph::default();
         let mut waiting = Vec::new();
         self.id(host, node, &mut graph, &mut waiting, first);

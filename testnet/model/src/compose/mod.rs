@@ -38,8 +38,8 @@ pub trait Parts: Host {
     fn face<'a>(&self, local: &'a Self::Local) -> &'a Self::Face;
     /// Tells local states apart.
     fn key(&self, local: &Self::Local) -> u128;
-    /// A host with less to happen, in which most is said that can be said: what can be said is then known before.
-    fn calmer(&self) -> Option<Self>;
+    /// After how many walks in vain most of what can be said is taken to be known, and all is computed.
+    fn walks(&self) -> usize;
     /// How much is known that messages stand for: they come to mean more while local states are computed.
     fn open_count(&self) -> usize;
     /// What others can hear of it.
