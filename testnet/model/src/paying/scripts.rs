@@ -18,6 +18,9 @@ pub enum Begin {
     Precommitted,
     /// The same, and all have voted Commit for the first payment, which is not in the block.
     Committed,
+    /// Two validators have prepared different payments, and all have precommitted the block that ends the epoch; needs
+    /// three blocks.
+    Split,
 }
 
 /// Honest validators, by their order, and how the move begins that each of them makes, if it can.
@@ -43,6 +46,19 @@ const COMMITTED: &[Line] = &[
     (ALL, "polls are for payment 0"),
     (ALL, "hears Prepare"),
 ];
+const SPLIT: &[Line] = &[
+    (ALL, "the next height begins"),
+    (ALL, "hears proposal"),
+    (ALL, "hears Prevote"),
+    (&[0], "payment 0 arrives"),
+    (&[0], "polls are for payment 0"),
+    (&[1], "payment 1 arrives"),
+    (&[1], "polls are for payment 1"),
+    (ALL, "hears Precommit"),
+    (ALL, "hears seal"),
+    (ALL, "hears proposal"),
+    (ALL, "hears Prevote"),
+];
 
 impl Begin {
     const fn script(self) -> &'static [Line] {
@@ -52,6 +68,7 @@ impl Begin {
             Self::SecondRound => SECOND_ROUND,
             Self::Precommitted => PRECOMMITTED,
             Self::Committed => COMMITTED,
+            Self::Split => SPLIT,
         }
     }
 }
