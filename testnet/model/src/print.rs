@@ -110,3 +110,40 @@ impl Hasher for Printer {
         self.take() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "shown")]
+    struct Inner {
+        seals: Vec<(u8, [u8; 2])>,
+        count: u8,
+    }
+
+    #[derive(Debug)]
+    #[allow(dead_code, reason = "shown")]
+    struct Outer {
+        first: Inner,
+        by: std::collections::BTreeMap<u8, Inner>,
+        last: Option<Inner>,
+    }
+
+    fn outer() -> Outer {
+        let inner = |count| Inner { seals: vec![(1, [2, 3]), (4, [5, 6])], count };
+        Outer { first: inner(7), by: [(8, inner(9))].into(), last: Some(inner(10)) }
+    }
+
+    #[test]
+    fn fields_are_left_out_wherever_they_are() {
+        let inner = without(&outer(), &["seals"].into());
+        assert_eq!(
+            inner,
+            "Outer { first: Inner { , count: 7 }, by: {8: Inner { , count: 9 }}, last: Some(Inner { , count: 10 }) }"
+        );
+        assert_eq!(without(&outer(), &["first", "last", "count"].into()).matches("seals").count(), 1);
+        assert_eq!(without(&outer(), &["by", "first", "last"].into()), "Outer { , , }");
+        assert_eq!(without(&outer(), &HashSet::new()), format!("{:?}", outer()));
+    }
+}
