@@ -111,7 +111,10 @@ pub fn check<H: Host>(host: H, limits: Limits) -> Outcome {
 pub fn check_composed<H: Parts>(host: H, limits: Limits) -> Outcome {
     let began = Instant::now();
     match Composed::new(host, Limit::after(Some(limits.time))) {
-        Some(network) => Outcome { time: began.elapsed(), ..visit(network, limits) },
+        Some(network) => {
+            let outcome = visit(network, limits);
+            Outcome { time: began.elapsed(), ..outcome }
+        }
         None => Outcome { time: began.elapsed(), ..Outcome::default() },
     }
 }

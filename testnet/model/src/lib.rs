@@ -7,6 +7,7 @@
 #![allow(clippy::indexing_slicing, reason = "numbers of states are made here and never come from outside")]
 
 pub mod agreement;
+mod chance;
 pub mod check;
 pub mod clock;
 pub mod compose;

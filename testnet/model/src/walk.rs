@@ -1,5 +1,6 @@
 //! Random walks: deeper than a check of all states, and never exhaustive.
 
+use crate::chance::Chance;
 use crate::check::{Broken, Limits, Network, Outcome};
 use crate::product::{Host, Product, State, Step};
 use stateright::{Expectation, Model, Property};
@@ -19,7 +20,7 @@ pub fn walk<H: Host>(host: H, seed: u64, limits: Limits) -> Outcome {
     let mut walker = Walker {
         network: &network,
         open: properties.iter().collect(),
-        chance: seed,
+        chance: Chance::new(seed),
         limits,
         found: Outcome::default(),
     };
@@ -41,7 +42,7 @@ struct Walker<'a, H: Host> {
     network: &'a Product<H>,
     /// Promises that hold so far, and what was not seen yet.
     open: Vec<&'a Property<Product<H>>>,
-    chance: u64,
+    chance: Chance,
     limits: Limits,
     found: Outcome,
 }
@@ -68,10 +69,10 @@ impl<H: Host> Walker<'_, H> {
     fn choose(&mut self, state: &State) -> Option<(Step, State)> {
         let mut nodes: Vec<usize> = (0..state.len()).collect();
         while !nodes.is_empty() {
-            let node = nodes.swap_remove(self.below(nodes.len()));
+            let node = nodes.swap_remove(self.chance.below(nodes.len()));
             let mut steps = self.network.steps(state, node);
             while !steps.is_empty() {
-                let step = steps.swap_remove(self.below(steps.len()));
+                let step = steps.swap_remove(self.chance.below(steps.len()));
                 let next = self.network.next_state(state, step).filter(|next| self.network.within_boundary(next));
                 if let Some(next) = next {
                     return Some((step, next));
@@ -96,14 +97,5 @@ impl<H: Host> Walker<'_, H> {
             (Expectation::Sometimes, true) => false,
             _ => true,
         });
-    }
-
-    /// A number below `range`, by SplitMix64: the same on every machine, and with every version of everything.
-    fn below(&mut self, range: usize) -> usize {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ self.chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mixed = u128::from(mixed ^ mixed >> 31);
-        usize::try_from((mixed * range as u128) >> 64).unwrap_or_default()
     }
 }

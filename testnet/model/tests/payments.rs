@@ -55,9 +55,25 @@ fn visiting_every_state_one_by_one_finds_the_same() {
     assert_eq!(composed.impossible, one_by_one.impossible);
 }
 
-/// E-4, E-5, E-8. Every state is too much for a test run: walks go where they can in four seconds.
+/// E-4, E-5, E-7, E-8: from where all have precommitted the first block and no payment has arrived, in every order of
+/// events. Two payments there, or a crash, are too much for a test run.
 #[test]
 fn nothing_final_is_lost_when_an_epoch_ends_e_8() {
+    let bounds = Bounds { begin: Begin::Precommitted, payments: 1, blocks: 2, ..PAYMENTS };
+    let outcome = check_composed(Paying::new(bounds), LIMITS);
+    assert_holds(&outcome, &["the first payment is final", "a seal lists a payment, and its block closes the epoch"]);
+}
+
+/// B-11: a payment that has waited long enough for a block needs no certificate.
+#[test]
+fn a_block_settles_what_sampling_does_not_b_11() {
+    let outcome = check_composed(Paying::new(Bounds { payments: 1, blocks: 1, ..PAYMENTS }), LIMITS);
+    assert_holds(&outcome, &["a block decides a payment that has no certificate (B-11)"]);
+}
+
+/// All of it together, which is too much for a test run: walks go where they can in four seconds.
+#[test]
+fn walks_through_two_payments_a_crash_and_the_end_of_an_epoch_break_nothing() {
     let limits = Limits { time: Duration::from_secs(4), ..LIMITS };
     let outcome = walk(Paying::new(Bounds { blocks: 2, crashes: 1, ..PAYMENTS }), 5, limits);
     assert_eq!(outcome.broken, [], "{outcome}");

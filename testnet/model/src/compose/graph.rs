@@ -1,9 +1,15 @@
 //! All local states of one node, and what leads from one to the next.
 
 use super::Parts;
+use crate::chance::Chance;
 use crate::clock::Limit;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+
+/// Of walks that find what can be said; what they find makes the rest faster, and nothing else.
+const SEED: u64 = 1;
+/// No walk is longer.
+const STEPS_MAX: usize = 1_000;
 
 /// Something that can happen to a node.
 pub struct Edge<H: Parts> {
@@ -18,13 +24,16 @@ pub struct Edge<H: Parts> {
 /// Number of a message.
 pub type MessageId = u16;
 
+/// Number of a set of messages.
+pub type NeedsId = u32;
+
 /// A step of one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Where it leads.
     pub to: u32,
-    /// What must have been said, sorted.
-    pub needs: Vec<MessageId>,
+    /// What must have been said.
+    pub needs: NeedsId,
     /// Number of its name.
     pub name: u32,
 }
@@ -41,16 +50,13 @@ pub struct Look<F> {
 }
 
 /// A node: its local states, by number; the first is where it begins.
-pub struct Graph<H: Parts> {
+#[derive(Default)]
+pub struct Graph {
     ids: HashMap<u128, u32>,
     /// How each one looks, by number.
     pub looks: Vec<u32>,
     /// What leads from each one to others.
     pub steps: Vec<Vec<Step>>,
-    /// The states themselves, unless they were forgotten.
-    locals: Vec<Option<H::Local>>,
-    /// How many messages there were when all that can happen next to it was computed.
-    expanded: Vec<Option<usize>>,
 }
 
 /// Values by number.
@@ -79,33 +85,28 @@ impl<T: Clone + Eq + Hash> Numbers<T> {
 /// All nodes, and all that they can say.
 pub struct Graphs<H: Parts> {
     /// Each node.
-    pub nodes: Vec<Graph<H>>,
+    pub nodes: Vec<Graph>,
     /// Names of steps.
     pub names: Numbers<String>,
     /// How local states look.
     pub looks: Numbers<Look<H::Face>>,
+    /// What steps need, each set of messages sorted.
+    pub needs: Numbers<Vec<MessageId>>,
     messages: Vec<(H::Message, usize)>,
     known: HashMap<H::Message, MessageId>,
-    /// Whether a state is forgotten once all that can happen next to it is known.
-    forgets: bool,
 }
 
 impl<H: Parts> Graphs<H> {
-    /// Computes all; none if the time was too short. Where most of what can be said is known before, states are
-    /// forgotten once they were expanded, which takes little memory, and all begins anew if something else was said.
+    /// Computes all; none if the time was too short. A local state is forgotten once all that can happen next to it is
+    /// known, since it takes far more memory than its number. So if more was said than was known when this began,
+    /// all begins anew, until nothing is new. Walks go first, where that would take long: they find most of it.
     pub fn new(host: &H, limit: &Limit) -> Option<Self> {
-        let Some(calmer) = host.calmer() else {
-            let mut graphs = Self::empty(Vec::new(), false);
-            graphs.start(host);
-            return graphs.close(host, limit).then_some(graphs);
-        };
-        let mut messages = Self::new(&calmer, limit)?.messages;
+        let mut messages = Self::said_on_walks(host, limit)?;
         loop {
             let before = (messages.len(), host.open_count());
-            let mut graphs = Self::empty(messages, true);
-            graphs.start(host);
-            for node in 0..graphs.nodes.len() {
-                graphs.grow(host, node, limit)?;
+            let mut graphs = Self::knowing(messages);
+            for (node, first) in host.first().into_iter().enumerate() {
+                graphs.grow(host, node, first, limit)?;
             }
             if (graphs.messages.len(), host.open_count()) == before {
                 return Some(graphs);
@@ -114,51 +115,98 @@ impl<H: Parts> Graphs<H> {
         }
     }
 
-    fn empty(messages: Vec<(H::Message, usize)>, forgets: bool) -> Self {
+    /// What nodes say that go at random, each with all that the others said so far.
+    fn said_on_walks(host: &H, limit: &Limit) -> Option<Vec<(H::Message, usize)>> {
+        let mut graphs = Self::knowing(Vec::new());
+        let mut chance = Chance::new(SEED);
+        let mut in_vain = 0;
+        while in_vain < host.walks() {
+            let before = (graphs.messages.len(), host.open_count());
+            for (node, first) in host.first().into_iter().enumerate() {
+                graphs.walk(host, node, first, &mut chance, limit)?;
+            }
+            let is_new = (graphs.messages.len(), host.open_count()) != before;
+            in_vain = if is_new { 0 } else { in_vain + 1 };
+        }
+        Some(graphs.messages)
+    }
+
+    fn walk(&mut self, host: &H, node: usize, mut local: H::Local, chance: &mut Chance, limit: &Limit) -> Option<()> {
+        for _ in 0..STEPS_MAX {
+            for message in host.said(&local).iter().filter(|message| host.can_be_heard(message)) {
+                self.number(node, message);
+            }
+            if limit.is_over() {
+                return None;
+            }
+            let mut edges = host.edges(&local, &self.heard_by(node));
+            if edges.is_empty() {
+                break;
+            }
+            local = edges.swap_remove(chance.below(edges.len())).next;
+        }
+        Some(())
+    }
+
+    fn knowing(messages: Vec<(H::Message, usize)>) -> Self {
         let ids = messages.iter().zip(0..);
         let known = ids.map(|((message, _), id)| (message.clone(), id)).collect();
-        Self { nodes: Vec::new(), names: Numbers::new(), looks: Numbers::new(), messages, known, forgets }
+        let (names, looks, needs) = (Numbers::new(), Numbers::new(), Numbers::new());
+        Self { nodes: Vec::new(), names, looks, needs, messages, known }
     }
 
-    fn start(&mut self, host: &H) {
-        for (node, first) in host.first().into_iter().enumerate() {
-            self.nodes.push(Graph {
-                ids: HashMap::new(),
-                looks: Vec::new(),
-                steps: Vec::new(),
-                locals: Vec::new(),
-                expanded: Vec::new(),
+    fn heard_by(&self, node: usize) -> BTreeSet<H::Message> {
+        self.messages.iter().filter(|(_, by)| *by != node).map(|(message, _)| message.clone()).collect()
+    }
+
+    /// Computes all local states of the next node, from its first one, with all that others can say so far. It goes
+    /// deep first: then few wait for their turn.
+    fn grow(&mut self, host: &H, node: usize, first: H::Local, limit: &Limit) -> Option<()> {
+        let heard = self.heard_by(node);
+        let mut graph = Graph::default();
+        let mut waiting = Vec::new();
+        self.id(host, node, &mut graph, &mut waiting, first);
+        while let Some((at, local)) = waiting.pop() {
+            if limit.is_over() {
+                return None;
+            }
+            let edges = host.edges(&local, &heard);
+            let steps = edges.into_iter().map(|edge| {
+                let mut needs: Vec<MessageId> = edge.needs.iter().map(|message| self.known[message]).collect();
+                needs.sort_unstable();
+                let (needs, name) = (self.needs.id(needs), self.names.id(edge.name));
+                Step { to: self.id(host, node, &mut graph, &mut waiting, edge.next), needs, name }
             });
-            self.id(host, node, first);
+            let steps = steps.collect();
+            graph.steps[at as usize] = steps;
         }
+        self.nodes.push(graph);
+        Some(())
     }
 
-    /// Goes on until nothing new is said or reached; says whether the time was enough.
-    fn close(&mut self, host: &H, limit: &Limit) -> bool {
-        loop {
-            let before = self.size(host);
-            for node in 0..self.nodes.len() {
-                if self.grow(host, node, limit).is_none() {
-                    return false;
-                }
-            }
-            if self.size(host) != before {
-                continue;
-            }
-            for node in 0..self.nodes.len() {
-                if self.look_again(host, node, limit).is_none() {
-                    return false;
-                }
-            }
-            if self.size(host) == before {
-                return true;
-            }
+    /// The number of a local state; a new one waits to be looked at.
+    fn id(
+        &mut self,
+        host: &H,
+        node: usize,
+        graph: &mut Graph,
+        waiting: &mut Vec<(u32, H::Local)>,
+        local: H::Local,
+    ) -> u32 {
+        let key = host.key(&local);
+        if let Some(id) = graph.ids.get(&key) {
+            return *id;
         }
-    }
-
-    fn size(&self, host: &H) -> (usize, usize, usize) {
-        let locals = self.nodes.iter().map(|node| node.looks.len()).sum();
-        (self.messages.len(), host.open_count(), locals)
+        let face = host.face(&local);
+        let said = host.said(&local).iter().filter(|message| host.can_be_heard(message));
+        let said = said.map(|message| self.number(node, message)).collect();
+        let look = self.looks.id(Look { face: host.essence(face), crashes: host.crashes(face), said });
+        let id = u32::try_from(graph.looks.len()).unwrap_or(u32::MAX);
+        graph.ids.insert(key, id);
+        graph.looks.push(look);
+        graph.steps.push(Vec::new());
+        waiting.push((id, local));
+        id
     }
 
     fn number(&mut self, node: usize, message: &H::Message) -> MessageId {
@@ -169,87 +217,5 @@ impl<H: Parts> Graphs<H> {
         self.known.insert(message.clone(), id);
         self.messages.push((message.clone(), node));
         id
-    }
-
-    fn id(&mut self, host: &H, node: usize, local: H::Local) -> u32 {
-        let key = host.key(&local);
-        if let Some(id) = self.nodes[node].ids.get(&key) {
-            return *id;
-        }
-        let face = host.face(&local);
-        let said = host.said(&local).iter().filter(|message| host.can_be_heard(message));
-        let said = said.map(|message| self.number(node, message)).collect();
-        let look = self.looks.id(Look { face: host.essence(face), crashes: host.crashes(face), said });
-        let graph = &mut self.nodes[node];
-        let id = u32::try_from(graph.looks.len()).unwrap_or(u32::MAX);
-        graph.ids.insert(key, id);
-        graph.looks.push(look);
-        graph.steps.push(Vec::new());
-        graph.locals.push(Some(local));
-        graph.expanded.push(None);
-        id
-    }
-
-    fn heard_by(&self, node: usize) -> BTreeSet<H::Message> {
-        self.messages.iter().filter(|(_, by)| *by != node).map(|(message, _)| message.clone()).collect()
-    }
-
-    /// Computes what can happen to each local state of a node with all that others can say so far.
-    fn grow(&mut self, host: &H, node: usize, limit: &Limit) -> Option<()> {
-        let all = self.messages.len();
-        let heard = self.heard_by(node);
-        let mut at = 0;
-        while at < self.nodes[node].looks.len() {
-            let before = self.nodes[node].expanded[at].replace(all);
-            if before != Some(all) {
-                let known = &self.known;
-                let is_new = |needs: &[H::Message]| {
-                    before.is_none_or(|before| needs.iter().any(|message| usize::from(known[message]) >= before))
-                };
-                let edges = self.expand(host, (node, at), &heard, &is_new, limit)?;
-                self.add(host, (node, at), edges);
-            }
-            at += 1;
-        }
-        Some(())
-    }
-
-    /// Computes once more what can happen by messages that may have come to mean more.
-    fn look_again(&mut self, host: &H, node: usize, limit: &Limit) -> Option<()> {
-        let heard = self.heard_by(node);
-        let is_new = |needs: &[H::Message]| needs.iter().any(|message| host.is_open(message));
-        for at in 0..self.nodes[node].looks.len() {
-            let edges = self.expand(host, (node, at), &heard, &is_new, limit)?;
-            self.add(host, (node, at), edges);
-        }
-        Some(())
-    }
-
-    fn expand(
-        &self,
-        host: &H,
-        (node, at): (usize, usize),
-        heard: &BTreeSet<H::Message>,
-        is_new: &dyn Fn(&[H::Message]) -> bool,
-        limit: &Limit,
-    ) -> Option<Vec<Edge<H>>> {
-        if limit.is_over() {
-            return None;
-        }
-        let local = self.nodes[node].locals[at].as_ref();
-        Some(local.map(|local| host.edges(local, heard, is_new)).unwrap_or_default())
-    }
-
-    fn add(&mut self, host: &H, (node, at): (usize, usize), edges: Vec<Edge<H>>) {
-        if self.forgets {
-            self.nodes[node].locals[at] = None;
-        }
-        for edge in edges {
-            let mut needs: Vec<MessageId> = edge.needs.iter().map(|message| self.known[message]).collect();
-            needs.sort_unstable();
-            let name = self.names.id(edge.name);
-            let to = self.id(host, node, edge.next);
-            self.nodes[node].steps[at].push(Step { to, needs, name });
-        }
     }
 }

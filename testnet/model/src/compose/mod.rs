@@ -38,12 +38,10 @@ pub trait Parts: Host {
     fn face<'a>(&self, local: &'a Self::Local) -> &'a Self::Face;
     /// Tells local states apart.
     fn key(&self, local: &Self::Local) -> u128;
-    /// A host with less to happen, in which most is said that can be said: what can be said is then known before.
-    fn calmer(&self) -> Option<Self>;
-    /// How much there is behind all messages that [`Parts::is_open`] is said of.
+    /// After how many walks in vain most of what can be said is taken to be known, and all is computed.
+    fn walks(&self) -> usize;
+    /// How much is known that messages stand for: they come to mean more while local states are computed.
     fn open_count(&self) -> usize;
-    /// Whether hearing a message may come to mean more while local states are computed.
-    fn is_open(&self, message: &Self::Message) -> bool;
     /// What others can hear of it.
     fn can_be_heard(&self, message: &Self::Message) -> bool;
     /// That of it which promises read.
@@ -52,14 +50,8 @@ pub trait Parts: Host {
     fn crashes(&self, face: &Self::Face) -> u8;
     /// The bound on crashes, in all.
     fn crashes_max(&self) -> u8;
-    /// All that can happen next to a node when the others have said `heard`; of what needs something said, only that for
-    /// which `is_new` says so.
-    fn edges(
-        &self,
-        local: &Self::Local,
-        heard: &BTreeSet<Self::Message>,
-        is_new: &dyn Fn(&[Self::Message]) -> bool,
-    ) -> Vec<Edge<Self>>;
+    /// All that can happen next to a node when the others have said `heard`.
+    fn edges(&self, local: &Self::Local, heard: &BTreeSet<Self::Message>) -> Vec<Edge<Self>>;
     /// What must always hold, and what must be possible.
     fn promises() -> &'static [Promise<Self>];
 }

@@ -59,8 +59,8 @@ impl<H: Parts> Composed<H> {
     /// Computes all local states of `host`, and their classes; none if the time was too short.
     pub fn new(host: H, limit: Limit) -> Option<Self> {
         let graphs = Graphs::new(&host, &limit)?;
-        let quotients: Vec<Classes> = graphs.nodes.iter().map(classes).collect();
-        let bits = Bits::new(&quotients)?;
+        let quotients: Vec<Classes> = graphs.nodes.iter().map(|node| classes(node, &graphs.needs.all)).collect();
+        let bits = Bits::new(&quotients, &graphs.needs.all)?;
         let mut composed = Self {
             host,
             nodes: Vec::new(),
@@ -84,7 +84,9 @@ impl<H: Parts> Composed<H> {
                     face: *faces.entry(look.face.clone()).or_insert(next),
                     steps: steps
                         .iter()
-                        .map(|(step, name)| (bits.set(step.needs.iter().copied()), step.to, *name))
+                        .map(|(step, name)| {
+                            (bits.set(graphs.needs.all[step.needs as usize].iter().copied()), step.to, *name)
+                        })
                         .collect(),
                 }
             });
@@ -124,10 +126,10 @@ struct Bits {
 }
 
 impl Bits {
-    fn new(quotients: &[Classes]) -> Option<Self> {
+    fn new(quotients: &[Classes], needs: &[Vec<MessageId>]) -> Option<Self> {
         let mut of = HashMap::new();
         let steps = quotients.iter().flat_map(|quotient| quotient.steps.iter().flatten());
-        for message in steps.flat_map(|(step, _)| &step.needs) {
+        for message in steps.flat_map(|(step, _)| &needs[step.needs as usize]) {
             let next = of.len();
             of.entry(*message).or_insert(next);
         }

@@ -1,15 +1,14 @@
 //! What can happen to a validator of the height in progress: time, proposals, votes of a quorum, seals.
 
-use super::Paying;
 use super::local::Local;
 use super::message::{About, Message};
 use super::moves::{Step, describe, hear, honest, quorums};
 use super::setting::{BLOCK_INTERVAL_MS, QUORUM, SETTING, Setting};
+use super::{Paying, signed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use timecoin_protocol::block::{BlockPhase, BlockVote, CompactBlock, Proposal};
+use timecoin_protocol::block::{BlockPhase, CompactBlock, Proposal};
 use timecoin_protocol::engine::{Input, PeerTag, Record, Time};
-use timecoin_protocol::finality::Seal;
 use timecoin_protocol::hash::BlockHash;
 use timecoin_protocol::keys::Verified;
 use timecoin_protocol::ledger::{BlockParts, build_block};
@@ -99,7 +98,7 @@ fn hear_proposal(paying: &Paying, local: &mut Local, message: &Message, proposal
     let mut inputs = Vec::new();
     for named in proposal.block.closing.seals.iter().filter(|named| usize::from(named.validator) != local.own) {
         let by = usize::from(named.validator);
-        let seals = lists.iter().map(|list| seal_of(by, epoch, list));
+        let seals = lists.iter().map(|list| signed::seal(by, epoch, list));
         let seal = seals.into_iter().find(|seal| seal.list() == named.list);
         inputs.extend(seal.and_then(|seal| Message::vote(by, &Vote::Seal(seal), &local.kinds).input(epoch, None)));
     }
@@ -109,13 +108,6 @@ fn hear_proposal(paying: &Paying, local: &mut Local, message: &Message, proposal
         local.now = local.now.max(begins(local));
     }
     local.turn(inputs);
-}
-
-/// A seal of any validator, with these payments.
-fn seal_of(by: usize, epoch: Epoch, payments: &[usize]) -> Seal {
-    let mut txids: Vec<_> = payments.iter().map(|payment| SETTING.payments[*payment].txid()).collect();
-    txids.sort_unstable();
-    Seal::sign(epoch, txids, &SETTING.keys[by], &SETTING.genesis.hash())
 }
 
 /// Whether it is its turn in round 0 of the height in progress.
@@ -209,8 +201,7 @@ fn note_quorum(local: &mut Local, set: &[Message]) {
 
 fn block_lie(paying: &Paying, local: &Local, round: u32, phase: BlockPhase, block: Option<BlockHash>) -> Message {
     let state = local.engine.chain_state();
-    let (key, genesis) = (&SETTING.keys[paying.byzantine], SETTING.genesis.hash());
-    let vote = BlockVote::sign(state.epoch, state.height.next(), Round(round), phase, block, key, &genesis);
+    let vote = signed::block_vote(paying.byzantine, (state.epoch, state.height.next(), Round(round), phase, block));
     Message::vote(paying.byzantine, &Vote::Block(vote), &paying.kinds)
 }
 
@@ -245,7 +236,7 @@ fn all_sets(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Ve
 fn byzantine_seals(paying: &Paying, epoch: u64) -> impl Iterator<Item = Message> {
     let all: Vec<usize> = (0..paying.payments()).collect();
     let lists = [Some(Vec::new()), paying.bounds.noise.then_some(all)];
-    let seal = move |list: Vec<usize>| seal_of(paying.byzantine, Epoch(epoch), &list);
+    let seal = move |list: Vec<usize>| signed::seal(paying.byzantine, Epoch(epoch), &list);
     lists.into_iter().flatten().map(move |list| Message::vote(paying.byzantine, &Vote::Seal(seal(list)), &paying.kinds))
 }
 

@@ -1,8 +1,8 @@
 //! What validators say to all others.
 
 use super::kinds::Kinds;
-use super::setting::SETTING;
-use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
+use super::signed;
+use timecoin_protocol::block::{BlockPhase, Proposal};
 use timecoin_protocol::codec::{decode, encode};
 use timecoin_protocol::engine::{Input, PeerTag};
 use timecoin_protocol::finality::{Phase, Seal};
@@ -67,8 +67,7 @@ impl Message {
         let peer = PeerTag(u64::try_from(self.by).ok()?);
         let vote = match self.about {
             About::Block(height, round, phase, _) => {
-                let (key, genesis) = (SETTING.keys.get(self.by)?, SETTING.genesis.hash());
-                Vote::Block(BlockVote::sign(epoch, Height(height), Round(round), phase, block, key, &genesis))
+                Vote::Block(signed::block_vote(self.by, (epoch, Height(height), Round(round), phase, block)))
             }
             About::Proposal(..) => return None,
             _ => decode(&self.bytes, MESSAGE_BYTES_MAX).ok()?,

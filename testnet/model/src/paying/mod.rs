@@ -13,6 +13,7 @@ mod moves;
 mod properties;
 mod scripts;
 mod setting;
+mod signed;
 
 pub use face::{Face, Misdeed, News};
 pub use local::Local;
@@ -47,6 +48,9 @@ pub struct Bounds {
     /// Whether states of a validator are told apart also where they differ only in what has no influence.
     pub exact: bool,
 }
+
+/// A walk takes milliseconds, and computing all once more takes minutes.
+const WALKS: usize = 400;
 
 /// Four validators within bounds.
 #[derive(Clone, Debug)]
@@ -101,7 +105,7 @@ impl Host for Paying {
     }
 
     fn moves(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<(String, Local)> {
-        let edges = moves::edges(self, local, heard, &|_| true);
+        let edges = moves::edges(self, local, heard);
         edges.into_iter().map(|edge| (edge.name, edge.next)).collect()
     }
 
@@ -125,19 +129,14 @@ impl Parts for Paying {
         local.print()
     }
 
-    /// Of a kind of blocks more may come.
-    fn is_open(&self, message: &Message) -> bool {
-        matches!(message.about, About::Proposal(..))
-    }
-
+    /// Blocks that are known of all kinds.
     fn open_count(&self) -> usize {
         self.kinds.count()
     }
 
-    /// Who dies says what it would have said, in another order.
-    fn calmer(&self) -> Option<Self> {
-        let calm = Self { bounds: Bounds { crashes: 0, ..self.bounds }, ..self.clone() };
-        (self.bounds.crashes > 0 && self.bounds.blocks > 0).then_some(calm)
+    /// With less it is as fast to compute all a few times.
+    fn walks(&self) -> usize {
+        if self.bounds.blocks > 0 && self.payments() > 1 { WALKS } else { 0 }
     }
 
     fn essence(&self, face: &Face) -> Face {
@@ -159,8 +158,8 @@ impl Parts for Paying {
         self.bounds.crashes
     }
 
-    fn edges(&self, local: &Local, heard: &BTreeSet<Message>, is_new: &dyn Fn(&[Message]) -> bool) -> Vec<Edge<Self>> {
-        moves::edges(self, local, heard, is_new)
+    fn edges(&self, local: &Local, heard: &BTreeSet<Message>) -> Vec<Edge<Self>> {
+        moves::edges(self, local, heard)
     }
 
     fn promises() -> &'static [Promise<Self>] {

@@ -8,10 +8,9 @@
 use super::local::Local;
 use super::message::{About, Message};
 use super::setting::{QUORUM, SETTING};
-use super::{Paying, blocks};
+use super::{Paying, blocks, signed};
 use crate::compose::Edge;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use timecoin_protocol::engine::{GossipTag, Input, PeerTag, Record, Response, Source, Time};
 use timecoin_protocol::finality::{Phase, VoteBatch};
 use timecoin_protocol::keys::Verified;
@@ -21,19 +20,10 @@ use timecoin_protocol::wire::{Answer, Opinion, Vote};
 /// Most answers that polls about the same payments take in one move.
 const ANSWERS_MAX: usize = 64;
 
-/// All that can happen next to `local` when honest validators have said `heard`, or, of what needs something said, only
-/// that for which `is_new` says so.
-pub(super) fn edges(
-    paying: &Paying,
-    local: &Local,
-    heard: &BTreeSet<Message>,
-    is_new: &dyn Fn(&[Message]) -> bool,
-) -> Vec<Edge<Paying>> {
+/// All that can happen next to `local` when honest validators have said `heard`.
+pub(super) fn edges(paying: &Paying, local: &Local, heard: &BTreeSet<Message>) -> Vec<Edge<Paying>> {
     let mut all = Vec::new();
     let mut step = |name: String, needs: Vec<Message>, change: &dyn Fn(&mut Local)| {
-        if !is_new(&needs) {
-            return;
-        }
         let mut next = local.clone();
         change(&mut next);
         next.take_print(&paying.bounds);
@@ -221,7 +211,6 @@ pub(super) fn subsets(of: &[Message], count: usize) -> Vec<Vec<Message>> {
 }
 
 fn byzantine_vote(paying: &Paying, epoch: u64, phase: Phase, payment: usize) -> Message {
-    let txids = vec![SETTING.payments[payment].txid()];
-    let batch = VoteBatch::sign(Epoch(epoch), phase, txids, &SETTING.keys[paying.byzantine], &SETTING.genesis.hash());
-    Message::vote(paying.byzantine, &Vote::Finality(Arc::new(batch)), &paying.kinds)
+    let batch = signed::batch(paying.byzantine, Epoch(epoch), phase, payment);
+    Message::vote(paying.byzantine, &Vote::Finality(batch), &paying.kinds)
 }

@@ -18,6 +18,9 @@ pub enum Begin {
     Precommitted,
     /// The same, and all have voted Commit for the first payment, which is not in the block.
     Committed,
+    /// Two validators have prepared different payments, and all have precommitted the block that ends the epoch; needs
+    /// three blocks.
+    Split,
 }
 
 /// Honest validators, by their order, and how the move begins that each of them makes, if it can.
@@ -43,6 +46,19 @@ const COMMITTED: &[Line] = &[
     (ALL, "polls are for payment 0"),
     (ALL, "hears Prepare"),
 ];
+const SPLIT: &[Line] = &[
+    (ALL, "the next height begins"),
+    (ALL, "hears proposal"),
+    (ALL, "hears Prevote"),
+    (&[0], "payment 0 arrives"),
+    (&[0], "polls are for payment 0"),
+    (&[1], "payment 1 arrives"),
+    (&[1], "polls are for payment 1"),
+    (ALL, "hears Precommit"),
+    (ALL, "hears seal"),
+    (ALL, "hears proposal"),
+    (ALL, "hears Prevote"),
+];
 
 impl Begin {
     const fn script(self) -> &'static [Line] {
@@ -52,6 +68,7 @@ impl Begin {
             Self::SecondRound => SECOND_ROUND,
             Self::Precommitted => PRECOMMITTED,
             Self::Committed => COMMITTED,
+            Self::Split => SPLIT,
         }
     }
 }
@@ -63,7 +80,7 @@ pub(super) fn play(paying: &Paying, mut locals: Vec<Local>) -> Vec<Local> {
             let others = locals.iter().enumerate().filter(|(other, _)| other != node);
             let heard: BTreeSet<_> = others.flat_map(|(_, local)| local.face.said.iter().cloned()).collect();
             let Some(local) = locals.get_mut(*node) else { continue };
-            let all = moves::edges(paying, local, &heard, &|_| true);
+            let all = moves::edges(paying, local, &heard);
             if let Some(edge) = all.into_iter().find(|edge| edge.name.starts_with(begins)) {
                 *local = edge.next;
             }

@@ -19,8 +19,8 @@ use timecoin_protocol::validator::Height;
 pub const VALIDATORS: usize = 4;
 /// Weight of a quorum, in validators.
 pub const QUORUM: usize = 3;
-/// Pause between blocks.
-pub const BLOCK_INTERVAL_MS: u64 = 1_000;
+/// Pause between blocks: longer than a payment waits before a block may settle it (B-11), so that blocks do.
+pub const BLOCK_INTERVAL_MS: u64 = 2_000;
 /// Blocks of an epoch: sealing begins after the first one.
 const EPOCH_BLOCKS: u64 = 2;
 const START_MS: u64 = 1_700_000_000_000;
