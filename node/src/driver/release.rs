@@ -119,9 +119,10 @@ impl Release {
             Effect::PublishTransactions(transactions) => self.publish(now, transactions),
             Effect::PublishVote(vote) => {
                 let vote = encode(&vote);
-                // It comes back from peers, and is not news then.
-                self.votes.insert(VoteName::of(&vote), Instant::now());
-                self.send(Command::Votes { votes: vec![vote], own: true });
+                // It comes back from peers, and is not news then; nor is what was passed on already, as evidence may be.
+                if self.votes.insert(VoteName::of(&vote), Instant::now()) {
+                    self.send(Command::Votes { votes: vec![vote], own: true });
+                }
             }
             Effect::PublishProposal(proposal) => self.send(Command::Publish(Topic::Blocks, encode(&*proposal))),
             Effect::Request(id, destination, request) => return self.request(id, destination, &request),

@@ -155,11 +155,7 @@ fn thresholds() -> PeerScoreThresholds {
 }
 
 /// gossipsub, subscribed to all topics of a channel, with its metrics in `registry`.
-pub(super) fn gossip(
-    genesis: &GenesisHash,
-    channel: Channel,
-    registry: &mut Registry,
-) -> Result<Gossip, NetworkError> {
+pub(super) fn gossip(genesis: &GenesisHash, channel: Channel, registry: &mut Registry) -> Result<Gossip, NetworkError> {
     let topics = Topic::ALL.into_iter().filter(|topic| channel.has(*topic));
     let topics: Vec<_> = topics.map(|topic| topic_name(genesis, topic)).collect();
     let hashes: Vec<TopicHash> = topics.iter().map(libp2p::gossipsub::Topic::hash).collect();

@@ -15,7 +15,7 @@ use timecoin_protocol::hash::{BlockHash, GenesisHash};
 use timecoin_protocol::keys::{PublicKey, SecretKey};
 use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
 use timecoin_protocol::validator::{Epoch, Height, Round};
-use timecoin_protocol::wire::{Topic, Vote};
+use timecoin_protocol::wire::Vote;
 use tokio_util::sync::CancellationToken;
 
 const FEE: u64 = 2_000;

@@ -1,13 +1,10 @@
 //! Storage: what is durable, on disks that fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod crash;
 mod directory;
 mod history;
 mod journal;
 mod model;
 mod power_loss;
-#[path = "../process_support/mod.rs"]
-mod process_support;
 mod rebuild;
 mod support;

@@ -1,0 +1,10 @@
+//! Storage of a process that is killed. A program of its own: a child has, for a moment after its birth, all open files of the
+//! program that started it, locks among them, and a test beside it that lets go of a lock and takes it again finds it held.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod crash;
+#[path = "../process_support/mod.rs"]
+mod process_support;
+#[path = "../store/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests of storage need more of it")]
+mod support;
