@@ -72,7 +72,8 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         view,
     };
     let mut registry = Registry::default();
-    let network = network::start(core.network_config(), &mut registry, core.running.stop.clone()).await?;
+    // The swarm is made in there, and is too large for a future that holds it.
+    let network = Box::pin(network::start(core.network_config(), &mut registry, core.running.stop.clone())).await?;
     core.view.listening.store(Arc::new(network.listening.clone()));
     let addresses = named(&network.listening, network.peer_id);
     core.start_consensus(consensus, network, calls)?;

@@ -6,5 +6,4 @@ mod crash;
 #[path = "../process_support/mod.rs"]
 mod process_support;
 #[path = "../store/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "other tests of storage need more of it")]
 mod support;

@@ -113,7 +113,7 @@ async fn tell(cluster: &Cluster, vote: &Vote) {
     let mut config = NetworkConfig::new(cluster.genesis.hash(), Keypair::generate_ed25519());
     config.bootstrap = cluster.node(0).addresses.clone();
     let (mut metrics, stop) = (Registry::default(), CancellationToken::new());
-    let mut network = network::start(config, &mut metrics, stop.clone()).await.unwrap();
+    let mut network = Box::pin(network::start(config, &mut metrics, stop.clone())).await.unwrap();
     let ready = async { while !matches!(network.events.recv().await.unwrap(), network::Event::PeerReady(_)) {} };
     tokio::time::timeout(PATIENCE, ready).await.expect("the stranger becomes a peer");
     network.commands.send(Command::Votes { votes: vec![encode(vote)], own: true }).await.unwrap();
