@@ -41,7 +41,7 @@ impl Voted {
             Record::Proposal(proposal) if proposal.proposer == *key => {
                 (proposal.block.header.epoch, proposal.block.header.height)
             }
-            Record::Sealed(seal) => (seal.epoch, self.height),
+            Record::Sealed(seal) if seal.voter == *key => (seal.epoch, self.height),
             Record::Votes(batch) if is_by(batch, key) => (batch.epoch, self.height),
             _ => return self,
         };
@@ -63,7 +63,8 @@ fn is_by(batch: &VoteBatch, key: &PublicKey) -> bool {
 
 fn is_own_vote(record: &Record, key: &PublicKey) -> bool {
     match record {
-        Record::BlockVote(..) | Record::Sealed(_) => true,
+        Record::BlockVote(..) => true,
+        Record::Sealed(seal) => seal.voter == *key,
         Record::Votes(batch) => is_by(batch, key),
         Record::Proposal(proposal) => proposal.proposer == *key,
         _ => false,

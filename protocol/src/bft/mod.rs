@@ -233,6 +233,7 @@ impl Agreement {
 
     /// R-2, line 11: begins the current round, or goes on in it where own votes leave off.
     fn enter(&mut self, actions: &mut Vec<Action>) {
+        self.finish_round_below(actions);
         let said = self.own.and_then(|own| Some(self.log()?.step_of(own)));
         let said = said.filter(|_| !is_broken(Mutation::VotesForgottenOnRestart));
         self.step = said.unwrap_or(Step::Propose);
@@ -245,6 +246,23 @@ impl Agreement {
             actions.push(Action::Propose { round, valid: self.locks.valid });
         }
         actions.push(Action::Schedule { round, step: Step::Propose });
+    }
+
+    /// nil in each phase of the round below in which this validator has not voted. Others may be there still, and need
+    /// its vote to get on; whoever was faulty may not say again what once made a quorum of them.
+    fn finish_round_below(&mut self, actions: &mut Vec<Action>) {
+        let below = self.round.0.checked_sub(1).map(Round);
+        let (Some(own), Some(round)) = (self.own, below) else {
+            return;
+        };
+        let weight = self.weight_at(own);
+        let log = self.rounds.entry(round).or_default();
+        for phase in [BlockPhase::Prevote, BlockPhase::Precommit] {
+            if !log.has_voted(phase, own) {
+                let _ = log.vote(phase, None, own, weight);
+                actions.push(Action::Vote { round, phase, block: None });
+            }
+        }
     }
 
     /// Leaves the step by voting; a follower leaves it in silence.

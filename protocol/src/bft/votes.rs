@@ -158,6 +158,14 @@ impl RoundLog {
         &self.precommits
     }
 
+    /// Whether a validator has voted in a phase.
+    pub(super) fn has_voted(&self, phase: BlockPhase, voter: ValidatorIndex) -> bool {
+        match phase {
+            BlockPhase::Prevote => self.prevotes.has(voter),
+            BlockPhase::Precommit => self.precommits.has(voter),
+        }
+    }
+
     /// The step in which a validator is that has said this much.
     pub(super) fn step_of(&self, voter: ValidatorIndex) -> Step {
         if self.precommits.has(voter) {

@@ -39,8 +39,12 @@ impl<L: Ledger> Engine<L> {
             Record::Votes(batch) => self.restore_votes(&batch, cx),
             Record::Sealed(seal) => {
                 if seal.epoch == self.chain.state.epoch {
-                    let index = self.validators().index_of(&seal.voter);
-                    self.sealing.restore(seal, index);
+                    match self.validators().index_of(&seal.voter) {
+                        Some(index) if self.identity.public != Some(seal.voter) => {
+                            self.sealing.restore_other(seal, index);
+                        }
+                        index => self.sealing.restore(seal, index),
+                    }
                 }
                 Ok(())
             }
@@ -337,7 +341,7 @@ impl<L: Ledger> Engine<L> {
         if votes.is_empty() && proposals.iter().all(|proposal| proposal.proposer != public) {
             return records;
         }
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut seals) = (BTreeSet::new(), BTreeSet::new());
         for proposal in proposals {
             for txid in &proposal.block.txids {
                 if !self.pool.contains(txid)
@@ -345,6 +349,11 @@ impl<L: Ledger> Engine<L> {
                     && let Some(body) = self.rounds.body(txid)
                 {
                     records.push(Record::Transaction(body));
+                }
+            }
+            for (id, seal) in self.sealing.named(&proposal.block.closing) {
+                if seals.insert(id) {
+                    records.push(Record::Sealed(Arc::clone(seal)));
                 }
             }
             records.push(Record::Proposal(Arc::clone(proposal)));

@@ -371,6 +371,9 @@ impl<L: Ledger> Engine<L> {
                 cx.record(Record::Transaction(body));
             }
         }
+        for seal in self.sealing.to_record(&proposal.block.closing) {
+            cx.record(Record::Sealed(seal));
+        }
         cx.record(Record::Proposal(Arc::clone(proposal)));
     }
 

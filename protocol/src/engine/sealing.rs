@@ -40,6 +40,8 @@ pub(super) struct Sealing {
     in_blocks: BTreeSet<Txid>,
     /// Seals that a proposal names and that are not here.
     wanted: BTreeSet<SealId>,
+    /// Those of others that are durable.
+    recorded: BTreeSet<SealId>,
     /// Whether something came that may make another seal usable.
     stale: bool,
     retry_at: Time,
@@ -70,6 +72,27 @@ impl Sealing {
     pub fn note_block(&mut self, txids: &[Txid]) {
         self.in_blocks.extend(txids.iter().copied());
         self.stale = true;
+    }
+
+    /// The seal of another validator, from the journal.
+    pub fn restore_other(&mut self, seal: Arc<Seal>, index: ValidatorIndex) {
+        let id = (index, seal.list());
+        self.seals.insert(id, seal);
+        self.recorded.insert(id);
+        self.stale = true;
+    }
+
+    /// The seals of others that a closing names and that are here.
+    pub fn named<'a>(&'a self, closing: &'a Closing) -> impl Iterator<Item = (SealId, &'a Arc<Seal>)> {
+        let ids = closing.seals.iter().map(|seal| (seal.validator, seal.list));
+        let held = ids.filter_map(|id| Some((id, self.seals.get(&id)?)));
+        held.filter(|(_, seal)| self.own.as_ref().is_none_or(|own| own.voter != seal.voter))
+    }
+
+    /// Those of them that are not durable yet; they are from now on.
+    pub fn to_record(&mut self, closing: &Closing) -> Vec<Arc<Seal>> {
+        let named: Vec<(SealId, Arc<Seal>)> = self.named(closing).map(|(id, seal)| (id, Arc::clone(seal))).collect();
+        named.into_iter().filter(|(id, _)| self.recorded.insert(*id)).map(|(_, seal)| seal).collect()
     }
 
     /// The own seal, from the journal (D-13).

@@ -38,7 +38,8 @@ pub enum Record {
     Round(Height, Round),
     /// A decided block.
     Block(Arc<CommittedBlock>),
-    /// The own seal of an epoch: no Prepare and no Commit vote in it follows (E-4).
+    /// A seal of an epoch: the own one, after which no Prepare and no Commit vote in it follows (E-4), or one that a block
+    /// which was voted for names.
     Sealed(Arc<Seal>),
     /// Proof that a validator contradicted itself, until it is in a block.
     Evidence(Arc<Evidence>),

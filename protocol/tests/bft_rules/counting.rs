@@ -33,7 +33,7 @@ fn a_quorum_of_precommits_of_any_round_decides_once() {
         let actions = hear(&mut agreement, round, Precommit, Some(A), 0..3);
         assert_eq!(actions.last(), Some(&Action::Decide { round, block: A }));
         assert_eq!(agreement.decided(), Some((round, A)));
-        let vote = Event::Vote { round, phase: Precommit, block: Some(A), voter: own() };
+        let vote = Event::Vote { round, phase: Precommit, block: Some(A), voter: peer(0) };
         assert_eq!(agreement.step(vote), []);
         assert_eq!(agreement.step(timeout(agreement.round(), Step::Precommit)), []);
     }
@@ -66,7 +66,7 @@ fn a_follower_decides_without_a_vote_or_a_proposal() {
 fn the_highest_round_that_someone_honest_reached_is_joined() {
     let mut agreement = started();
     assert_eq!(hear(&mut agreement, Round(9), Prevote, None, 0..1), []);
-    assert_eq!(hear(&mut agreement, R2, Precommit, None, 1..2), [schedule(R2, Step::Propose)]);
+    assert_eq!(hear(&mut agreement, R2, Precommit, None, 1..2), left(R1, &[schedule(R2, Step::Propose)]));
     assert_eq!(agreement.round(), R2);
 }
 
@@ -75,7 +75,46 @@ fn a_proposal_counts_as_being_heard_in_its_round() {
     let mut agreement = started();
     let _ = agreement.step(proposal(R1, A));
     let actions = hear(&mut agreement, R1, Prevote, None, 0..1);
-    assert_eq!(actions, [schedule(R1, Step::Propose), cast(R1, Prevote, Some(A))]);
+    assert_eq!(actions, left(R0, &[schedule(R1, Step::Propose), cast(R1, Prevote, Some(A))]));
+}
+
+//
+
+/// Four validators, one of them faulty, were stuck in two rounds for ever: one had gone on without a vote of its own (it listened,
+/// D-18) by a precommit of the faulty one, which nobody had any more when all had restarted. The simulation found it.
+#[test]
+fn whoever_goes_on_votes_nil_where_it_has_not_voted_so_that_the_others_can_follow() {
+    let mut ahead = resumed(R1, Locks::default());
+    let said = ahead.step(Event::Start);
+    let mut behind = Agreement::new(HEIGHT, validators(4), Some(peer(0)));
+    let _ = behind.step(Event::Start);
+    for (voter, phase) in [(peer(0), Prevote), (peer(0), Precommit), (peer(1), Prevote), (peer(1), Precommit)] {
+        let _ = behind.step(Event::Vote { round: R0, phase, block: None, voter });
+    }
+    let mut waits = Vec::new();
+    for action in said {
+        if let Action::Vote { round, phase, block } = action {
+            waits.extend(behind.step(Event::Vote { round, phase, block, voter: own() }));
+        }
+    }
+    assert!(waits.contains(&schedule(R0, Step::Precommit)), "{waits:?}");
+    let _ = behind.step(timeout(R0, Step::Precommit));
+    assert_eq!(behind.round(), R1);
+}
+
+#[test]
+fn where_it_has_voted_it_votes_no_more_and_a_follower_never() {
+    let mut agreement = locked_on(A);
+    assert_eq!(agreement.step(timeout(R1, Step::Propose)), [cast(R1, Prevote, None)]);
+    let actions = agreement.step(timeout(R1, Step::Precommit));
+    assert_eq!(actions, [cast(R1, Precommit, None), schedule(R2, Step::Propose)]);
+    let mut restarted = resumed(R1, Locks::default());
+    for phase in [Prevote, Precommit] {
+        let _ = restarted.step(Event::Vote { round: R0, phase, block: Some(A), voter: own() });
+    }
+    assert_eq!(restarted.step(Event::Start), [schedule(R1, Step::Propose)]);
+    let mut follower = Agreement::resume(HEIGHT, validators(4), None, R1, Locks::default());
+    assert_eq!(follower.step(Event::Start), [schedule(R1, Step::Propose)]);
 }
 
 //

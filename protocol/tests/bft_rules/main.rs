@@ -80,6 +80,11 @@ const fn schedule(round: Round, step: Step) -> Action {
     Action::Schedule { round, step }
 }
 
+/// What leaves first when a round begins and nothing was said in `below`, and `then`.
+fn left(below: Round, then: &[Action]) -> Vec<Action> {
+    [&[cast(below, Prevote, None), cast(below, Precommit, None)], then].concat()
+}
+
 const fn cast(round: Round, phase: BlockPhase, block: Option<BlockHash>) -> Action {
     Action::Vote { round, phase, block }
 }

@@ -18,7 +18,7 @@ fn nothing_happens_before_the_start() {
 fn the_proposer_of_a_round_proposes_a_new_block() {
     let mut agreement = resumed(R3, Locks::default());
     let actions = agreement.step(Event::Start);
-    assert_eq!(actions, [Action::Propose { round: R3, valid: None }, schedule(R3, Step::Propose)]);
+    assert_eq!(actions, left(R2, &[Action::Propose { round: R3, valid: None }, schedule(R3, Step::Propose)]));
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_proposer_of_a_round_proposes_its_valid_block_again() {
     let mut agreement = locked_on(A);
     let actions = hear(&mut agreement, R3, Prevote, None, 0..2);
     let propose = Action::Propose { round: R3, valid: Some((R0, A)) };
-    assert_eq!(actions, [propose, schedule(R3, Step::Propose)]);
+    assert_eq!(actions, left(R2, &[propose, schedule(R3, Step::Propose)]));
 }
 
 // R-3, line 22
@@ -78,7 +78,7 @@ fn a_proposal_for_a_later_round_waits_for_that_round() {
     let mut agreement = started();
     assert_eq!(agreement.step(proposal(R1, A)), []);
     let actions = agreement.step(timeout(R0, Step::Precommit));
-    assert_eq!(actions, [schedule(R1, Step::Propose), cast(R1, Prevote, Some(A))]);
+    assert_eq!(actions, left(R0, &[schedule(R1, Step::Propose), cast(R1, Prevote, Some(A))]));
 }
 
 // R-4, line 28

@@ -184,6 +184,32 @@ fn a_closing_block_is_not_prevoted_before_its_seals_are_here_e_5() {
     assert!(votes[0].block.is_some());
 }
 
+/// Two of four validators were locked on a closing block that named the seal of a faulty one. All restarted; it did not say its
+/// seal again, so nobody could judge the block any more, and the chain stood still. The simulation found it.
+#[test]
+fn a_block_that_was_voted_for_is_decided_after_a_restart_although_nobody_says_its_seals_again_r_9() {
+    for compacted in [false, true] {
+        let mut node = node(false);
+        node.grow_to(SEALED);
+        let others = node.others();
+        let seals: Vec<_> = others.iter().map(|who| seal(&node, &[], *who)).collect();
+        node.seals(&[], &others);
+        let proposal = node.closing_proposal(0, &[], node.last_commit.clone(), &seals);
+        let hash = proposal.block.header.hash();
+        assert_eq!(block_votes_of(&node.propose(proposal))[0].block, Some(hash));
+        let durable = |node: &Node| node.disk.0.iter().filter(|record| matches!(record, Record::Sealed(_))).count();
+        assert_eq!(durable(&node), 1 + others.len());
+        if compacted {
+            node.compact();
+        }
+        node.restart();
+        assert_eq!((durable(&node), node.status(0).seals.len()), (1 + others.len(), 1 + others.len()));
+        node.block_votes(0, BlockPhase::Prevote, Some(hash), &others);
+        node.block_votes(0, BlockPhase::Precommit, Some(hash), &others);
+        assert_eq!(node.engine.chain_state().hash, hash);
+    }
+}
+
 #[test]
 fn a_peer_gets_the_seals_that_it_lacks_n_6() {
     let mut node = node(false);

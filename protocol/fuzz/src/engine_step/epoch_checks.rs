@@ -74,7 +74,7 @@ impl Epochs {
             match record {
                 Record::Block(decided) => self.block(&decided.block),
                 Record::Votes(batch) if batch.voter == self.key => self.own_votes(batch),
-                Record::Sealed(seal) => self.own_seal(seal),
+                Record::Sealed(seal) if seal.voter == self.key => self.own_seal(seal),
                 _ => {}
             }
         }

@@ -40,7 +40,8 @@ fn is_live<L: Ledger>(engine: &Engine<L>, own: Option<PublicKey>, record: &Recor
         Record::Transaction(_) => true,
         Record::Votes(batch) => batch.epoch == now,
         Record::Locked { epoch, .. } | Record::Forgone { epoch, .. } => *epoch == now,
-        Record::Sealed(seal) => seal.epoch == now && Some(seal.voter) == own,
+        // Of others those that blocks of the height name.
+        Record::Sealed(seal) => seal.epoch == now,
         Record::Evidence(evidence) => state.is_accusable(&evidence.offender()),
         Record::Proposal(proposal) => proposal.block.header.height == height,
         Record::BlockVote(vote, _) => vote.height == height && Some(vote.voter) == own,
@@ -94,6 +95,8 @@ fn most<L: Ledger>(engine: &Engine<L>, kind: &str, proposed: &BTreeSet<Txid>, vo
         // Those that the log gave back, and those heard since, while a validator listens (D-18).
         "proposals" | "own block votes" => 2 * rounds,
         "proofs of prevotes" => rounds + 1,
+        // The own one, and one of each for each proposal.
+        "seals" => 1 + members * 2 * rounds,
         _ => 1,
     }
 }

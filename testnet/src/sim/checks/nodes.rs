@@ -22,6 +22,7 @@ impl Checks {
     /// A node was set back: it begins anew with what it has.
     pub fn set_back(&mut self, index: usize) {
         self.marks.remove(&index);
+        self.said.set_back(index);
     }
 
     /// After each turn of a node, and after each start.

@@ -3,12 +3,13 @@
 use super::{Checked, Checks};
 use crate::sim::node::History;
 use crate::sim::report::Invariant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use timecoin_protocol::block::{BlockPhase, BlockVote, Proposal};
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::transaction::OutPoint;
 use timecoin_protocol::validator::{Epoch, Height, Round};
+use timecoin_protocol::wire::Vote;
 
 /// What has left honest nodes.
 #[derive(Debug, Default)]
@@ -17,9 +18,60 @@ pub(super) struct Said {
     seals: BTreeMap<(usize, Epoch), Vec<Txid>>,
     block_votes: BTreeMap<(usize, Height, Round, BlockPhase), Option<BlockHash>>,
     proposals: BTreeMap<(usize, Height, Round), BlockHash>,
+    /// What nobody has heard yet.
+    unheard: BTreeSet<(usize, Word)>,
+}
+
+/// One thing that a node said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    Spend(Epoch, Phase, OutPoint),
+    Seal(Epoch),
+    Vote(Height, Round, BlockPhase),
+    Proposal(Height, Round),
+}
+
+impl Said {
+    /// A node is set back. What it said and nobody heard cannot be known to anybody any more (D-18), nor do harm.
+    pub fn set_back(&mut self, node: usize) {
+        let lost: Vec<Word> = self.unheard.iter().filter(|(by, _)| *by == node).map(|(_, word)| *word).collect();
+        for word in lost {
+            self.unheard.remove(&(node, word));
+            match word {
+                Word::Spend(epoch, phase, outpoint) => drop(self.spends.remove(&(node, epoch, phase, outpoint))),
+                Word::Seal(epoch) => drop(self.seals.remove(&(node, epoch))),
+                Word::Vote(height, round, phase) => drop(self.block_votes.remove(&(node, height, round, phase))),
+                Word::Proposal(height, round) => drop(self.proposals.remove(&(node, height, round))),
+            }
+        }
+    }
 }
 
 impl Checks {
+    /// Somebody hears a vote of a node.
+    pub fn vote_heard(&mut self, node: usize, vote: &Vote) {
+        match vote {
+            Vote::Finality(batch) => {
+                let bodies = batch.txids.iter().filter_map(|txid| self.bodies.get(txid));
+                for input in bodies.flat_map(|body| &body.body.inputs) {
+                    self.said.unheard.remove(&(node, Word::Spend(batch.epoch, batch.phase, *input)));
+                }
+            }
+            Vote::Block(vote) => {
+                self.said.unheard.remove(&(node, Word::Vote(vote.height, vote.round, vote.phase)));
+            }
+            Vote::Seal(seal) => {
+                self.said.unheard.remove(&(node, Word::Seal(seal.epoch)));
+            }
+            Vote::Evidence(_) => {}
+        }
+    }
+
+    /// Somebody hears a proposal of a node.
+    pub fn proposal_heard(&mut self, node: usize, proposal: &Proposal) {
+        self.said.unheard.remove(&(node, Word::Proposal(proposal.block.header.height, proposal.round)));
+    }
+
     /// An honest node never prepares, nor commits, two spends of one output in an epoch, and casts no
     /// such vote after its seal.
     pub fn vote_batch(&mut self, node: usize, batch: &VoteBatch) -> Checked {
@@ -32,6 +84,9 @@ impl Checks {
             for input in &body.body.inputs {
                 self.report.check(Invariant::OneSpend);
                 let key = (node, batch.epoch, batch.phase, *input);
+                if !self.said.spends.contains_key(&key) {
+                    self.said.unheard.insert((node, Word::Spend(batch.epoch, batch.phase, *input)));
+                }
                 let before = *self.said.spends.entry(key).or_insert(*txid);
                 if before != *txid {
                     return Err(format!("node {node} voted {:?} for {txid} after {before} on {input}", batch.phase));
@@ -46,6 +101,9 @@ impl Checks {
         self.report.check(Invariant::OneSeal);
         let before = self.said.seals.insert((node, seal.epoch), seal.txids.clone());
         self.report.seals += u64::from(before.is_none());
+        if before.is_none() {
+            self.said.unheard.insert((node, Word::Seal(seal.epoch)));
+        }
         match before {
             Some(before) if before != seal.txids => Err(format!("node {node} sealed epoch {} twice", seal.epoch)),
             _ => Ok(()),
@@ -56,6 +114,9 @@ impl Checks {
     pub fn block_vote(&mut self, node: usize, vote: &BlockVote) -> Checked {
         self.report.check(Invariant::OneVote);
         let key = (node, vote.height, vote.round, vote.phase);
+        if !self.said.block_votes.contains_key(&key) {
+            self.said.unheard.insert((node, Word::Vote(vote.height, vote.round, vote.phase)));
+        }
         let before = *self.said.block_votes.entry(key).or_insert(vote.block);
         if before == vote.block { Ok(()) } else { Err(format!("node {node} voted twice: {vote:?} after {before:?}")) }
     }
@@ -64,6 +125,9 @@ impl Checks {
     pub fn proposal(&mut self, node: usize, proposal: &Proposal) -> Checked {
         self.report.check(Invariant::OneVote);
         let (height, hash) = (proposal.block.header.height, proposal.block.header.hash());
+        if !self.said.proposals.contains_key(&(node, height, proposal.round)) {
+            self.said.unheard.insert((node, Word::Proposal(height, proposal.round)));
+        }
         let before = *self.said.proposals.entry((node, height, proposal.round)).or_insert(hash);
         if before == hash {
             return Ok(());

@@ -104,6 +104,8 @@ impl World {
                 };
                 self.after_ms(wait_ms, Happening::Strike(index, NodeFault::OldImage(backup, of)));
             }
+            // Where data was lost since, or is older itself, the ledger would be ahead of it: that is refused (D-8).
+            NodeFault::OldImage(_, SetBack::Ledger) if self.nodes[index].is_set_back => {}
             NodeFault::OldImage(backup, of) => {
                 self.checks.report.fault(of.fault());
                 if of == SetBack::Ledger {

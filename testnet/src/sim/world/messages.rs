@@ -205,8 +205,12 @@ impl World {
                 let Some(heard) = self.hear(to, transactions) else { return Ok(()) };
                 Input::Transactions(Source::Gossip(peer, GossipTag(self.next_tag())), heard)
             }
-            Message::Vote(vote) => Input::Votes(peer, vec![Verified::by_own_hand(vote.clone())]),
+            Message::Vote(vote) => {
+                self.checks.vote_heard(from, vote);
+                Input::Votes(peer, vec![Verified::by_own_hand(vote.clone())])
+            }
             Message::Proposal(proposal) => {
+                self.checks.proposal_heard(from, proposal);
                 Input::Proposal(peer, Box::new(Verified::by_own_hand(proposal.as_ref().clone())))
             }
             Message::Asked(id, request) => return self.asked(from, to, (*id, envelope.serial), request),
