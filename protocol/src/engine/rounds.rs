@@ -371,7 +371,7 @@ impl<L: Ledger> Engine<L> {
                 cx.record(Record::Transaction(body));
             }
         }
-        for seal in self.sealing.to_record(&proposal.block.closing) {
+        for seal in self.sealing.take_unrecorded(&proposal.block.closing) {
             cx.record(Record::Sealed(seal));
         }
         cx.record(Record::Proposal(Arc::clone(proposal)));

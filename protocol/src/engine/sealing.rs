@@ -90,7 +90,7 @@ impl Sealing {
     }
 
     /// Those of them that are not durable yet; they are from now on.
-    pub fn to_record(&mut self, closing: &Closing) -> Vec<Arc<Seal>> {
+    pub fn take_unrecorded(&mut self, closing: &Closing) -> Vec<Arc<Seal>> {
         let named: Vec<(SealId, Arc<Seal>)> = self.named(closing).map(|(id, seal)| (id, Arc::clone(seal))).collect();
         named.into_iter().filter(|(id, _)| self.recorded.insert(*id)).map(|(_, seal)| seal).collect()
     }
