@@ -133,24 +133,11 @@ mod tests {
 
     use super::super::BlockVote;
     use super::*;
-    use crate::address::Owner;
-    use crate::keys::SecretKey;
+    use crate::validator::testing::{keys, validators};
 
     const GENESIS: GenesisHash = GenesisHash([7; 32]);
     const EPOCH: Epoch = Epoch(2);
     const BLOCK: BlockHash = BlockHash([9; 32]);
-
-    /// Four keys of weight 10, in the order of the set.
-    fn keys() -> Vec<SecretKey> {
-        let mut keys: Vec<_> = (1..=4).map(|seed| SecretKey::from_seed(&[seed; 32])).collect();
-        keys.sort_by_key(SecretKey::public);
-        keys
-    }
-
-    fn validators() -> ValidatorSet {
-        let member = |key: &SecretKey| Validator { key: key.public(), weight: Weight(10), payout: Owner([0; 20]) };
-        ValidatorSet::new(keys().iter().map(member).collect())
-    }
 
     /// A commit of the validators at `positions`, cut out of their precommits.
     fn commit(positions: &[u16]) -> Commit {

@@ -21,6 +21,7 @@ mod history;
 mod judging;
 mod kept;
 mod listening;
+mod memory;
 mod pool;
 mod proposals;
 mod reputation;
@@ -37,6 +38,7 @@ pub use api::*;
 pub use config::{Config, Gauges, Tuning};
 pub use history::{Cause, Past, Silence, Voice};
 pub use kept::Kept;
+pub use memory::MemoryLedger;
 pub use reputation::Reputation;
 pub use turn::{Journal, Ledger, Record, Turn};
 

@@ -100,27 +100,14 @@ mod tests {
 
     use super::super::{Certified, Tally, VoteBatch};
     use super::*;
-    use crate::address::Owner;
     use crate::hash::Hash;
     use crate::keys::SecretKey;
-    use crate::validator::Validator;
+    use crate::validator::testing::{keys, validators};
     use alloc::sync::Arc;
 
     const GENESIS: GenesisHash = GenesisHash([7; 32]);
     const EPOCH: Epoch = Epoch(2);
     const TXID: Txid = Txid([9; 32]);
-
-    /// Four keys of weight 10, in the order of the set.
-    fn keys() -> Vec<SecretKey> {
-        let mut keys: Vec<_> = (1..=4).map(|seed| SecretKey::from_seed(&[seed; 32])).collect();
-        keys.sort_by_key(SecretKey::public);
-        keys
-    }
-
-    fn validators() -> ValidatorSet {
-        let member = |key: &SecretKey| Validator { key: key.public(), weight: Weight(10), payout: Owner([0; 20]) };
-        ValidatorSet::new(keys().iter().map(member).collect())
-    }
 
     /// A batch in which the transaction has `before` companions.
     fn batch(key: &SecretKey, phase: Phase, before: u8) -> VoteBatch {

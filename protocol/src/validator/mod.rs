@@ -1,6 +1,8 @@
 //! Validators, their weight, quorums and the proposer rotation (`SPEC.md` V-1…V-3).
 
 mod set;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use set::{ValidatorIndex, ValidatorSet};
 

@@ -1,7 +1,6 @@
 //! One engine among four validators of equal weight, whose other three are played by the test.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use timecoin_protocol::address::{NetworkKind, Owner};
@@ -9,15 +8,15 @@ use timecoin_protocol::amount::Amount;
 use timecoin_protocol::bitmap::Bitmap;
 use timecoin_protocol::block::{BlockPhase, BlockVote, Commit, CommitSignature, CompactBlock, Evidence, Proposal};
 use timecoin_protocol::engine::{
-    Ask, Config, Effect, Engine, GossipTag, Input, Journal, Ledger, Past, PeerTag, Record, Reply, ReplyTag, Request,
-    RequestId, Response, Source, Time, Tuning, Turn,
+    Ask, Config, Effect, Engine, GossipTag, Input, Journal, MemoryLedger, Past, PeerTag, Record, Reply, ReplyTag,
+    Request, RequestId, Response, Source, Time, Tuning, Turn,
 };
 use timecoin_protocol::finality::{Phase, Seal, VoteBatch};
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::{BlockHash, Txid};
 use timecoin_protocol::keys::{SecretKey, Verified};
-use timecoin_protocol::ledger::{BlockDelta, BlockParts, Unavailable, UtxoSet, build_block, genesis_state};
-use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
+use timecoin_protocol::ledger::{BlockParts, build_block, genesis_state};
+use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
 use timecoin_protocol::validator::{Epoch, Height, Round, ValidatorIndex};
 use timecoin_protocol::wire::{Answer, Opinion, StatusRequest, StatusResponse, Vote};
 
@@ -30,33 +29,6 @@ thread_local! {
     pub static EPOCH_BLOCKS: Cell<u64> = const { Cell::new(1_000) };
 }
 const START_MS: u64 = 1_700_000_000_000;
-
-/// A UTXO set in memory.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    utxos: BTreeMap<OutPoint, Utxo>,
-    heights: BTreeMap<Txid, Height>,
-}
-
-impl UtxoSet for Memory {
-    fn utxo(&self, outpoint: &OutPoint) -> Result<Option<Utxo>, Unavailable> {
-        Ok(self.utxos.get(outpoint).copied())
-    }
-}
-
-impl Ledger for Memory {
-    fn push(&mut self, delta: &Arc<BlockDelta>) {
-        for (outpoint, _) in &delta.spent {
-            self.utxos.remove(outpoint);
-        }
-        self.utxos.extend(delta.created.iter().copied());
-        self.heights.extend(delta.txids.iter().map(|txid| (*txid, delta.state.height)));
-    }
-
-    fn committed_at(&self, txid: &Txid) -> Result<Option<Height>, Unavailable> {
-        Ok(self.heights.get(txid).copied())
-    }
-}
 
 /// What survives a restart.
 #[derive(Debug, Default)]
@@ -138,7 +110,7 @@ pub fn child(n: usize, parent: &Transaction) -> Transaction {
 pub struct Node {
     pub me: usize,
     pub now: Time,
-    pub engine: Engine<Memory>,
+    pub engine: Engine<MemoryLedger>,
     pub disk: Disk,
     /// For tests that build on it.
     pub last_commit: Option<Commit>,
@@ -148,9 +120,9 @@ pub struct Node {
     tags: u64,
 }
 
-fn engine(me: usize, tuning: &Tuning, past: Past) -> Engine<Memory> {
+fn engine(me: usize, tuning: &Tuning, past: Past) -> Engine<MemoryLedger> {
     let genesis = Arc::new(genesis());
-    let ledger = Memory { utxos: genesis.utxos().collect(), heights: BTreeMap::new() };
+    let ledger = MemoryLedger::new(genesis.utxos());
     let state = genesis_state(&genesis).unwrap();
     let config = Config { genesis, key: Some(keys().remove(me)), tuning: tuning.clone(), past, seed: [7; 32] };
     Engine::new(config, state, None, ledger)

@@ -9,14 +9,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use timecoin_protocol::block::{Commit, CompactBlock};
 use timecoin_protocol::engine::{
-    Config, Effect, Engine, Event, Input, Journal, Ledger, Record, Request, RequestId, Time, Tuning, Turn,
+    Config, Effect, Engine, Event, Input, Journal, MemoryLedger, Record, Request, RequestId, Time, Tuning, Turn,
 };
 use timecoin_protocol::finality::Seal;
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::{PublicKey, SecretKey};
-use timecoin_protocol::ledger::{BlockDelta, Unavailable, UtxoSet};
-use timecoin_protocol::transaction::{OutPoint, Transaction, Utxo};
-use timecoin_protocol::validator::Height;
+use timecoin_protocol::transaction::{OutPoint, Transaction};
 use timecoin_protocol::wire::Vote;
 
 /// Requests that are left without an answer; of more the oldest fails.
@@ -25,33 +23,6 @@ const PENDING_MAX: usize = 32;
 const REMEMBERED_MAX: usize = 64;
 /// Turns at one moment after which the engine must want to sleep.
 const TURNS_AT_ONCE_MAX: usize = 100;
-
-/// A UTXO set in memory.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    pub utxos: BTreeMap<OutPoint, Utxo>,
-    heights: BTreeMap<Txid, Height>,
-}
-
-impl UtxoSet for Memory {
-    fn utxo(&self, outpoint: &OutPoint) -> Result<Option<Utxo>, Unavailable> {
-        Ok(self.utxos.get(outpoint).copied())
-    }
-}
-
-impl Ledger for Memory {
-    fn push(&mut self, delta: &Arc<BlockDelta>) {
-        for (outpoint, _) in &delta.spent {
-            self.utxos.remove(outpoint);
-        }
-        self.utxos.extend(delta.created.iter().copied());
-        self.heights.extend(delta.txids.iter().map(|txid| (*txid, delta.state.height)));
-    }
-
-    fn committed_at(&self, txid: &Txid) -> Result<Option<Height>, Unavailable> {
-        Ok(self.heights.get(txid).copied())
-    }
-}
 
 /// What survives a restart, and the check of everything that is written.
 struct Disk<'a>(&'a mut Vec<Record>, &'a mut Checks);
@@ -70,7 +41,7 @@ impl Journal for Disk<'_> {
 pub struct Node {
     config: Config,
     pub now: Time,
-    pub engine: Engine<Memory>,
+    pub engine: Engine<MemoryLedger>,
     pub key: PublicKey,
     disk: Vec<Record>,
     pub checks: Checks,
@@ -111,8 +82,8 @@ fn tuning(script: &mut Script<'_>) -> Tuning {
     tuning
 }
 
-fn engine(config: &Config) -> Engine<Memory> {
-    let ledger = Memory { utxos: network().utxos.clone(), heights: BTreeMap::new() };
+fn engine(config: &Config) -> Engine<MemoryLedger> {
+    let ledger = MemoryLedger::new(network().utxos.clone());
     Engine::new(config.clone(), network().state.clone(), None, ledger)
 }
 
@@ -256,7 +227,7 @@ impl Node {
             Effect::PublishProposal(proposal) => self.learn_block(proposal.block.clone()),
             Effect::Request(id, _, request) => self.pending.push((id, request)),
             Effect::Event(Event::Block { block, delta }) => {
-                let total = self.engine.ledger_mut().utxos.values().map(|utxo| utxo.output.amount);
+                let total = self.engine.ledger_mut().utxos().map(|(_, utxo)| utxo.output.amount);
                 self.checks.epochs.closes(&block.block);
                 self.checks.block(&delta, timecoin_protocol::amount::Amount::checked_sum(total));
                 let coinbase = coins_of(delta.coinbase, &block.block.coinbase.outputs);

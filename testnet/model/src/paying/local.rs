@@ -5,14 +5,16 @@ use super::face::{Face, Misdeed};
 use super::kinds::Kinds;
 use super::look::look;
 use super::message::Message;
-use super::setting::{Disk, Memory, SETTING, Setting};
+use super::setting::{Disk, SETTING, Setting};
 use crate::print::Printer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use timecoin_protocol::block::{BlockPhase, Proposal};
-use timecoin_protocol::engine::{Effect, Engine, Event, Input, Record, Request, RequestId, Status, Time, Turn};
+use timecoin_protocol::engine::{
+    Effect, Engine, Event, Input, MemoryLedger, Record, Request, RequestId, Status, Time, Turn,
+};
 use timecoin_protocol::hash::BlockHash;
 use timecoin_protocol::ledger::Unavailable;
 use timecoin_protocol::wire::{Query, Vote};
@@ -41,7 +43,7 @@ pub struct Local {
     /// Which.
     pub own: usize,
     /// The machine itself.
-    pub engine: Engine<Memory>,
+    pub engine: Engine<MemoryLedger>,
     /// All that was made durable.
     pub disk: Disk,
     /// Its clock.

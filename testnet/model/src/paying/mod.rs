@@ -19,7 +19,7 @@ pub use face::{Face, Misdeed, News};
 pub use local::Local;
 pub use message::{About, Message};
 pub use scripts::Begin;
-pub use setting::{Memory, SETTING, Setting};
+pub use setting::{SETTING, Setting};
 
 use crate::compose::{self, Edge, Parts, Promise};
 use crate::product::{Host, Product};

@@ -1,19 +1,16 @@
 //! The network of the model: four validators of equal weight, one coin, and two payments that spend it.
 
 use crate::print::Printer;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::{Arc, LazyLock};
 use timecoin_protocol::address::{NetworkKind, Owner};
 use timecoin_protocol::amount::Amount;
-use timecoin_protocol::engine::{Config, Engine, Journal, Ledger, Record, Time, Tuning};
+use timecoin_protocol::engine::{Config, Engine, Journal, MemoryLedger, Record, Time, Tuning};
 use timecoin_protocol::genesis::{Genesis, Params};
 use timecoin_protocol::hash::Txid;
 use timecoin_protocol::keys::SecretKey;
-use timecoin_protocol::ledger::{BlockDelta, Unavailable, UtxoSet, genesis_state};
-use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody, Utxo};
-use timecoin_protocol::validator::Height;
+use timecoin_protocol::ledger::{Unavailable, genesis_state};
+use timecoin_protocol::transaction::{Lock, OutPoint, Output, Transaction, TransactionBody};
 
 /// Number of validators; each counts the same, so three are a quorum.
 pub const VALIDATORS: usize = 4;
@@ -83,9 +80,9 @@ impl Setting {
     ///
     /// # Errors
     /// The genesis is not usable.
-    pub fn engine(&self, own: usize) -> Result<Engine<Memory>, Unavailable> {
+    pub fn engine(&self, own: usize) -> Result<Engine<MemoryLedger>, Unavailable> {
         let state = genesis_state(&self.genesis).map_err(|_| Unavailable)?;
-        let ledger = Memory { utxos: self.genesis.utxos().collect(), heights: BTreeMap::new() };
+        let ledger = MemoryLedger::new(self.genesis.utxos());
         // Votes leave at once, and a payment that three polls do not settle is left to blocks.
         let tuning = Tuning { vote_interval_ms: 0, rounds_max: 3, ..Tuning::default() };
         let config = Config {
@@ -101,40 +98,6 @@ impl Setting {
     /// When nodes start: before the first height begins.
     pub const fn start() -> Time {
         Time(START_MS * 1_000).plus_ms(100)
-    }
-}
-
-/// A UTXO set in memory.
-#[derive(Clone)]
-pub struct Memory {
-    utxos: BTreeMap<OutPoint, Utxo>,
-    heights: BTreeMap<Txid, Height>,
-}
-
-/// What is in it follows from the chain, which the engine shows.
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Memory({}, {})", self.utxos.len(), self.heights.len())
-    }
-}
-
-impl UtxoSet for Memory {
-    fn utxo(&self, outpoint: &OutPoint) -> Result<Option<Utxo>, Unavailable> {
-        Ok(self.utxos.get(outpoint).copied())
-    }
-}
-
-impl Ledger for Memory {
-    fn push(&mut self, delta: &Arc<BlockDelta>) {
-        for (outpoint, _) in &delta.spent {
-            self.utxos.remove(outpoint);
-        }
-        self.utxos.extend(delta.created.iter().copied());
-        self.heights.extend(delta.txids.iter().map(|txid| (*txid, delta.state.height)));
-    }
-
-    fn committed_at(&self, txid: &Txid) -> Result<Option<Height>, Unavailable> {
-        Ok(self.heights.get(txid).copied())
     }
 }
 
