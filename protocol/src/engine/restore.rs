@@ -317,7 +317,7 @@ impl<L: Ledger> Engine<L> {
         txids.extend(self.voting.own_commits());
         let txids: Vec<Txid> = txids.into_iter().collect();
         records.extend(self.batches_of(&txids).into_iter().map(Record::Votes));
-        records.extend(self.sealing.own().cloned().map(Record::Sealed));
+        records.extend(self.sealing.durable().cloned().map(Record::Sealed));
         records.extend(self.evidence.held().cloned().map(Record::Evidence));
         records.extend(self.history.live_records(epoch));
         records.extend(self.live_round_records());
@@ -341,7 +341,7 @@ impl<L: Ledger> Engine<L> {
         if votes.is_empty() && proposals.iter().all(|proposal| proposal.proposer != public) {
             return records;
         }
-        let (mut seen, mut seals) = (BTreeSet::new(), BTreeSet::new());
+        let mut seen = BTreeSet::new();
         for proposal in proposals {
             for txid in &proposal.block.txids {
                 if !self.pool.contains(txid)
@@ -349,11 +349,6 @@ impl<L: Ledger> Engine<L> {
                     && let Some(body) = self.rounds.body(txid)
                 {
                     records.push(Record::Transaction(body));
-                }
-            }
-            for (id, seal) in self.sealing.named(&proposal.block.closing) {
-                if seals.insert(id) {
-                    records.push(Record::Sealed(Arc::clone(seal)));
                 }
             }
             records.push(Record::Proposal(Arc::clone(proposal)));

@@ -82,17 +82,17 @@ impl Sealing {
         self.stale = true;
     }
 
-    /// The seals of others that a closing names and that are here.
-    pub fn named<'a>(&'a self, closing: &'a Closing) -> impl Iterator<Item = (SealId, &'a Arc<Seal>)> {
+    /// The seals of others that a closing names and that are not durable yet; they are from now on, to the end of the epoch.
+    pub fn take_unrecorded(&mut self, closing: &Closing) -> Vec<Arc<Seal>> {
         let ids = closing.seals.iter().map(|seal| (seal.validator, seal.list));
         let held = ids.filter_map(|id| Some((id, self.seals.get(&id)?)));
-        held.filter(|(_, seal)| self.own.as_ref().is_none_or(|own| own.voter != seal.voter))
+        let of_others = held.filter(|(_, seal)| self.own.as_ref().is_none_or(|own| own.voter != seal.voter));
+        of_others.filter(|(id, _)| self.recorded.insert(*id)).map(|(_, seal)| Arc::clone(seal)).collect()
     }
 
-    /// Those of them that are not durable yet; they are from now on.
-    pub fn take_unrecorded(&mut self, closing: &Closing) -> Vec<Arc<Seal>> {
-        let named: Vec<(SealId, Arc<Seal>)> = self.named(closing).map(|(id, seal)| (id, Arc::clone(seal))).collect();
-        named.into_iter().filter(|(id, _)| self.recorded.insert(*id)).map(|(_, seal)| seal).collect()
+    /// All seals that a restart must find again: the own one, and those of others that were made durable.
+    pub fn durable(&self) -> impl Iterator<Item = &Arc<Seal>> {
+        self.own.iter().chain(self.recorded.iter().filter_map(|id| self.seals.get(id)))
     }
 
     /// The own seal, from the journal (D-13).

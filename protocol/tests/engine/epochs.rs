@@ -210,6 +210,36 @@ fn a_block_that_was_voted_for_is_decided_after_a_restart_although_nobody_says_it
     }
 }
 
+/// The seals were durable for the epoch, and a compaction kept only those that blocks of the height in progress name: whoever voted
+/// for a closing block at one height, compacted, and voted for one at the next height had lost them when it started again.
+#[test]
+fn seals_stay_durable_when_another_block_is_decided_and_the_log_is_compacted_r_9() {
+    EPOCH_BLOCKS.set(CLOSING);
+    let mut node = Node::new((0..4).find(|me| (CLOSING..=CLOSING + 1).all(|height| turn(height) != *me)).unwrap());
+    node.grow_to(SEALED);
+    let others = node.others();
+    let seals: Vec<_> = others.iter().map(|who| seal(&node, &[], *who)).collect();
+    node.seals(&[], &others);
+    let closing = node.closing_proposal(0, &[], node.last_commit.clone(), &seals);
+    assert_eq!(block_votes_of(&node.propose(closing.clone()))[0].block, Some(closing.block.header.hash()));
+    // That round fails, and a block without seals is decided (E-5).
+    let round = (1..).find(|round| node.proposer(*round) != node.me).unwrap();
+    let ordinary = node.proposal(round, &[], node.last_commit.clone());
+    let hash = ordinary.block.header.hash();
+    node.propose(ordinary);
+    node.block_votes(round, BlockPhase::Precommit, Some(hash), &others);
+    assert_eq!((node.engine.chain_state().hash, node.engine.chain_state().epoch), (hash, Epoch(0)));
+    node.last_commit = Some(commit(Height(CLOSING), round, hash, &others));
+    node.compact();
+    let closing = node.closing_proposal(0, &[], node.last_commit.clone(), &seals);
+    let hash = closing.block.header.hash();
+    assert_eq!(block_votes_of(&node.propose(closing))[0].block, Some(hash));
+    node.restart();
+    assert_eq!(node.status(0).seals.len(), 1 + others.len());
+    node.block_votes(0, BlockPhase::Precommit, Some(hash), &others);
+    assert_eq!((node.engine.chain_state().hash, node.engine.chain_state().epoch), (hash, Epoch(1)));
+}
+
 #[test]
 fn a_peer_gets_the_seals_that_it_lacks_n_6() {
     let mut node = node(false);
