@@ -118,13 +118,20 @@ impl Reputations {
         Some((request, query.key))
     }
 
-    /// A proper answer, `micros` after the question.
+    /// A proper answer, `micros` after the question, while its poll went on: whatever failed before is forgiven.
     pub fn note_answer(&mut self, key: PublicKey, micros: u64) {
+        self.note_late_answer(key, micros);
+        let conduct = self.conduct.entry(key).or_default();
+        conduct.failures_in_row = 0;
+        conduct.benched_until = Time(0);
+    }
+
+    /// A proper answer after its poll: it tells how long answers take. It makes up for no failure: else whoever always answers too late
+    /// would be asked for ever.
+    pub fn note_late_answer(&mut self, key: PublicKey, micros: u64) {
         self.latency_us = average(self.latency_us, micros);
         let conduct = self.conduct.entry(key).or_default();
         conduct.answers += 1;
-        conduct.failures_in_row = 0;
-        conduct.benched_until = Time(0);
         conduct.latency_us = average(conduct.latency_us, micros);
     }
 
@@ -228,6 +235,19 @@ mod tests {
         assert!(!reputations.is_benched(&key(1), Time(1)));
         fail(&mut reputations, 1, 2, &validators, Time(1));
         assert!(!reputations.is_benched(&key(1), Time(2)), "only failures in a row count");
+    }
+
+    /// A validator that always answers too late would else be asked for ever, and make everybody wait.
+    #[test]
+    fn an_answer_after_its_poll_is_measured_and_takes_nobody_off_the_bench_s_15() {
+        let (validators, mut reputations) = (set(&[10, 10, 10, 10]), Reputations::default());
+        fail(&mut reputations, 1, 2, &validators, Time(0));
+        reputations.note_late_answer(key(1), 500);
+        fail(&mut reputations, 1, 1, &validators, Time(0));
+        reputations.note_late_answer(key(1), 500);
+        assert!(reputations.is_benched(&key(1), Time(1)));
+        let report = reputations.report(&validators, Time(1))[0];
+        assert_eq!((report.answers, report.failures, report.latency_us), (2, 3, 500));
     }
 
     #[test]

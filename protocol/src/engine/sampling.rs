@@ -305,7 +305,9 @@ impl<L: Ledger> Engine<L> {
         cx: &mut Cx<'_>,
     ) -> Result<(), Unavailable> {
         if let Some(query) = self.sampling.reputations.take_late(request) {
-            self.measure(query, peer, answer.as_ref(), cx);
+            if self.is_proper(query, peer, answer.as_ref(), cx) {
+                self.sampling.reputations.note_late_answer(query.key, cx.now.micros_since(query.asked_at));
+            }
             return Ok(());
         }
         let Some(id) = self.sampling.by_request.remove(&request) else { return Ok(()) };
@@ -313,20 +315,19 @@ impl<L: Ledger> Engine<L> {
         let Some((validator, votes)) = poll.waiting.remove(&request) else { return Ok(()) };
         let (asked_at, transactions) = (poll.started, poll.query.txids.len());
         let Some(key) = self.validators().at(validator).map(|member| member.key) else { return Ok(()) };
-        if self.measure(Late { key, asked_at, transactions }, peer, answer.as_ref(), cx)
+        if self.is_proper(Late { key, asked_at, transactions }, peer, answer.as_ref(), cx)
             && let Some(answer) = answer
         {
+            self.sampling.reputations.note_answer(key, cx.now.micros_since(asked_at));
             return self.count_answer(id, votes, Some(peer), &answer.opinions, cx);
         }
         self.count_silence(id, cx)
     }
 
-    /// Notes how fast somebody answered, or that it did not, or not properly; says whether it did.
-    fn measure(&mut self, query: Late, peer: PeerTag, answer: Option<&Answer>, cx: &mut Cx<'_>) -> bool {
+    /// Whether somebody answered, and properly; if not it has failed.
+    fn is_proper(&mut self, query: Late, peer: PeerTag, answer: Option<&Answer>, cx: &mut Cx<'_>) -> bool {
         let is_proper = answer.is_some_and(|answer| answer.opinions.len() == query.transactions);
-        if is_proper {
-            self.sampling.reputations.note_answer(query.key, cx.now.micros_since(query.asked_at));
-        } else {
+        if !is_proper {
             if answer.is_some() {
                 cx.effect(Effect::Penalty(peer, super::Offence::InvalidAnswer));
             }
