@@ -170,6 +170,9 @@ impl<L: Ledger> Engine<L> {
         self.requests.no_longer_wanted(&txid);
         cx.effect(Effect::Event(Event::Admitted { transaction, admitted, at: cx.now }));
         self.announce_contest(&txid, cx);
+        if self.voting.tally(&txid).is_some() {
+            self.look_after(txid, cx.now);
+        }
         if ready {
             self.sampling.schedule(txid, cx.now);
         }

@@ -191,6 +191,13 @@ impl<L: Ledger> Engine<L> {
         }
     }
 
+    /// A payment that others vote for: whoever does not vote itself would never ask for votes that got lost (F-6).
+    pub(super) fn look_after(&mut self, txid: Txid, now: Time) {
+        if self.voting_key().is_none() {
+            self.requests.watch(txid, now);
+        }
+    }
+
     /// Votes that this node needs and that got lost are asked for.
     fn ask_certificates(&mut self, cx: &mut Cx<'_>) {
         if self.requests.certificates_asked {

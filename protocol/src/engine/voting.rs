@@ -304,7 +304,9 @@ impl<L: Ledger> Engine<L> {
                 Some(tally) => tally.count(batch, voter, &validators),
                 None if self.chain.recent_transactions.get(txid).is_some() => continue,
                 None => {
-                    if !self.pool.contains(txid) {
+                    if self.pool.contains(txid) {
+                        self.look_after(*txid, cx.now);
+                    } else {
                         self.remember_early(*txid, batch.txids.len());
                     }
                     self.voting.tallies.entry(*txid).or_default().count(batch, voter, &validators)

@@ -1,7 +1,7 @@
 //! A validator signs only what its history lets it (`SPEC.md` D-15…D-18).
 
 use crate::support::{
-    EPOCH_BLOCKS, Node, block_vote_in, block_votes_of, commit_in, genesis, keys, payment, proposals_of, requests,
+    Disk, EPOCH_BLOCKS, Node, block_vote_in, block_votes_of, commit_in, genesis, keys, payment, proposals_of, requests,
     seals_of, voted,
 };
 use std::sync::Arc;
@@ -17,6 +17,37 @@ use timecoin_protocol::validator::{Epoch, Height, Round};
 use timecoin_protocol::wire::{Opinion, StatusRequest, StatusResponse, Vote};
 
 const ME: usize = 0;
+
+/// What was asked for of votes.
+fn certificates_asked(effects: &[Effect]) -> Vec<Txid> {
+    let asked = requests(effects).into_iter().filter_map(|(_, request)| match request {
+        Request::Certificates(request) => Some(request.txids),
+        _ => None,
+    });
+    asked.flatten().collect()
+}
+
+/// Only who voted asked for votes that got lost; a node that follows saw finality with the block only.
+#[test]
+fn who_does_not_vote_asks_for_votes_that_got_lost_too_f_6() {
+    for body_first in [true, false] {
+        let mut node = Node::new(ME);
+        node.disk = Disk::default();
+        node.restart_with(missing());
+        let payment = payment(0, "");
+        let mut effects = Vec::new();
+        for is_body in [body_first, !body_first] {
+            effects.extend(if is_body {
+                node.gossip(std::slice::from_ref(&payment))
+            } else {
+                node.votes(Phase::Prepare, &[payment.txid()], &node.others()[..1])
+            });
+        }
+        assert_eq!(signed(&effects), 0);
+        assert_eq!(certificates_asked(&node.pass_ms(399)), []);
+        assert_eq!(certificates_asked(&node.pass_ms(1)), [payment.txid()]);
+    }
+}
 
 fn short_epochs() {
     EPOCH_BLOCKS.set(3);
