@@ -22,6 +22,10 @@ impl Checks {
     /// A node was set back: it begins anew with what it has.
     pub fn set_back(&mut self, index: usize) {
         self.marks.remove(&index);
+    }
+
+    /// So was its vote history: it may remember less than it said, and still must not contradict what anybody heard (D-18).
+    pub fn history_set_back(&mut self, index: usize) {
         self.said.set_back(index);
     }
 

@@ -113,6 +113,9 @@ impl World {
                 } else {
                     self.set_back(index);
                 }
+                if of == SetBack::Machine {
+                    self.checks.history_set_back(index);
+                }
                 self.nodes[index].disk.restore(&backup, of.files());
             }
             NodeFault::HistoryLost(all) => {
@@ -167,7 +170,7 @@ impl World {
         self.after_ms(after_ms, Happening::Strike(index, NodeFault::Stop));
     }
 
-    /// From here on the node may remember less than it said; it still must not contradict it (D-15).
+    /// From here on the node has older data than it had.
     fn set_back(&mut self, index: usize) {
         let down_ms = 1 + self.chance.below(SET_BACK_DOWN_MS_MAX);
         self.crash_for(index, Loss::Nothing, down_ms);
