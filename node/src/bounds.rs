@@ -142,8 +142,11 @@ pub const VERIFY_BULK_MAX: usize = 4_096;
 pub const VERIFY_BULK_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Consensus messages that a verifier takes at once, to check their signatures in one batch.
 pub const VERIFY_TAKE_MAX: usize = 64;
-/// Bytes of bulk messages that a verifier takes at once; one message always fits.
+/// Bytes of messages of one class that a verifier takes at once; one message always fits. As votes these are some 2,600 signatures.
 pub const VERIFY_TAKE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of gossiped votes and proposals of one peer that wait for a verdict; one message always fits. More are ignored: a peer may not
+/// hand in hours of work before its first bad signature is found.
+pub const VERDICTS_PEER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Verifier threads that take everything; there is one more for consensus messages alone.
 pub const VERIFY_THREADS_MAX: usize = 8;
 /// Signatures found valid that one generation of the cache holds; two generations are kept, and
@@ -187,8 +190,6 @@ pub const GOSSIP_INTERVAL_MS: u64 = 5;
 /// Longest that votes of others wait for company before they are passed on, in milliseconds; the first after a pause of this
 /// length leave at once, and a vote of this node takes along all that wait.
 pub const VOTES_RELAY_INTERVAL_MS: u64 = 10;
-/// Bytes of votes at which a bundle leaves although its time has not come; the last one may go beyond.
-pub const VOTES_BUNDLE_BYTES_TARGET: usize = 64 * 1024;
 /// Blocks after which the journal is rewritten without what is no longer needed.
 pub const COMPACT_BLOCKS: u64 = 64;
 /// Bytes of the journal after which it is rewritten at the next turn.

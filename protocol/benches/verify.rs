@@ -5,7 +5,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use timecoin_protocol::keys::{SecretKey, SignatureCheck, verify, verify_batch};
+use timecoin_protocol::keys::{SecretKey, SignatureCheck, verify, verify_batch, verify_groups};
 
 fn main() {
     divan::main();
@@ -42,22 +42,25 @@ fn verify_a_batch_of(bencher: Bencher<'_, '_>, count: u32) {
     bencher.counter(ItemsCount::new(count)).bench_local(|| verify_batch(black_box(&checks), &mut rng));
 }
 
-/// The last signature is bad: the most halving for one culprit.
+/// Messages of one signature each, of which the last is bad: what a sender of bad signatures makes a node do.
 #[divan::bench(args = [64, 256])]
 fn find_one_culprit_among(bencher: Bencher<'_, '_>, count: u32) {
     let mut checks = checks(count);
     if let Some(last) = checks.last_mut() {
         last.signature.0[0] ^= 1;
     }
+    let messages: Vec<_> = checks.chunks(1).collect();
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    bencher.counter(ItemsCount::new(count)).bench_local(|| verify_batch(black_box(&checks), &mut rng));
+    bencher.counter(ItemsCount::new(count)).bench_local(|| verify_groups(black_box(&messages), &mut rng));
 }
 
-/// What a sender of nothing but bad signatures makes a node do.
+/// One message of so many signatures, of which the last is bad.
 #[divan::bench(args = [64, 256])]
-fn find_all_culprits_among(bencher: Bencher<'_, '_>, count: u32) {
+fn refuse_a_message_of(bencher: Bencher<'_, '_>, count: u32) {
     let mut checks = checks(count);
-    checks.iter_mut().for_each(|check| check.signature.0[0] ^= 1);
+    if let Some(last) = checks.last_mut() {
+        last.signature.0[0] ^= 1;
+    }
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    bencher.counter(ItemsCount::new(count)).bench_local(|| verify_batch(black_box(&checks), &mut rng));
+    bencher.counter(ItemsCount::new(count)).bench_local(|| verify_groups(black_box(&[&checks]), &mut rng));
 }

@@ -36,6 +36,8 @@ pub const GOSSIP_TRANSACTIONS_MAX: usize = 1_024;
 pub const GOSSIP_TRANSACTIONS_BYTES_TARGET: usize = 128 * 1024;
 /// Most transactions named by one batch of finality votes (F-2).
 pub const VOTES_PER_BATCH_MAX: usize = 4_096;
+/// Encoded votes of a gossiped bundle but the last one have less, in bytes (N-36): one that reaches it leaves.
+pub const VOTES_BUNDLE_BYTES_TARGET: usize = 64 * 1024;
 /// Most transactions named by one sampling query (S-1).
 pub const QUERY_TXIDS_MAX: usize = 4_096;
 /// Most bodies asked for in one request (N-5).

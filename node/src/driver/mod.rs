@@ -96,7 +96,8 @@ impl Driver {
 
     /// Waits for inputs or for a deadline; nothing once the queue is closed.
     fn wait(&self) -> Option<Vec<Checked>> {
-        let all = Portion { urgent: TURN_INPUTS_MAX, bulk_bytes: TURN_BULK_BYTES_MAX, takers: 1 };
+        let all =
+            Portion { urgent: TURN_INPUTS_MAX, urgent_bytes: usize::MAX, bulk_bytes: TURN_BULK_BYTES_MAX, takers: 1 };
         let until = match self.deadline() {
             _ if !self.failed.is_empty() => Some(self.clock.instant(Time(0))),
             deadline => deadline.map(|time| self.clock.instant(time)),

@@ -1,8 +1,9 @@
 //! Votes on their way into gossip (`SPEC.md` N-36): those of this node leave at once and take along what waits, those of
 //! others wait a little for company.
 
-use crate::bounds::{VOTES_BUNDLE_BYTES_TARGET, VOTES_RELAY_INTERVAL_MS};
+use crate::bounds::VOTES_RELAY_INTERVAL_MS;
 use std::time::{Duration, Instant};
+use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 use timecoin_protocol::codec::encode;
 
 /// Shortest time between two bundles that hold only votes of others.

@@ -87,8 +87,13 @@ impl Task {
             // Other topics are not subscribed to.
             return;
         };
-        let id = self.verdicts.wait_for(message_id, peer, topic);
         let size = message.data.len();
+        if !self.verdicts.has_room(&peer, topic, size) {
+            self.counters.gossip_dropped.inc();
+            self.judge(&(message_id, peer, topic), Verdict::Ignore);
+            return;
+        }
+        let id = self.verdicts.wait_for(message_id, peer, topic, size);
         if self.queue.offer(Event::Gossip { id, peer, topic, bytes: message.data }, size).is_err() {
             self.counters.gossip_dropped.inc();
             if let Some(message) = self.verdicts.take(id) {

@@ -9,6 +9,7 @@ use libp2p::gossipsub::{
     score_parameter_decay,
 };
 use prometheus_client::registry::Registry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use timecoin_protocol::bounds::GOSSIP_BYTES_MAX;
 use timecoin_protocol::hash::{Domain, DomainHasher, GenesisHash};
@@ -45,6 +46,14 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(&id)
 }
 
+/// Ids of messages of votes: each has one of its own, whatever is in it (N-36). A bundle that is passed on may be the same bytes
+/// as the one that came, and with an id of its content gossipsub would take it for one that everybody has. Nobody else sees
+/// these ids: bundles are neither forwarded nor offered.
+fn fresh_ids() -> impl Fn(&Message) -> MessageId + Send + Sync + 'static {
+    let next = AtomicU64::new(0);
+    move |_| MessageId::new(&next.fetch_add(1, Ordering::Relaxed).to_le_bytes())
+}
+
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
@@ -72,17 +81,16 @@ impl Channel {
 fn config(genesis: &GenesisHash, channel: Channel) -> Result<gossipsub::Config, NetworkError> {
     let mut config = ConfigBuilder::default();
     if channel == Channel::Votes {
-        // No two bundles are the same, so an offer would be taken for something new, and most of what is in it is known.
-        config.protocol_id_prefix(format!("{}/votes", network_name(genesis))).gossip_lazy(0);
+        // An offer would always be taken for something new, and most of what is in a bundle is known.
+        config.protocol_id_prefix(format!("{}/votes", network_name(genesis))).gossip_lazy(0).message_id_fn(fresh_ids());
     } else {
         // Six of the peers outside of the mesh get an offer, not a quarter of them: with 256 peers the lists of ids
         // would be more bytes than what is in them. What is lost can be asked for (N-13).
-        config.gossip_lazy(6);
+        config.gossip_lazy(6).message_id_fn(message_id);
     }
     config
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
-        .message_id_fn(message_id)
         .max_transmit_size(GOSSIP_BYTES_MAX + TRANSMIT_SLACK_BYTES)
         .max_control_message_size(CONTROL_BYTES_MAX)
         .flood_publish(false)
@@ -191,6 +199,13 @@ mod tests {
     #[test]
     fn topic_and_content_do_not_run_into_each_other() {
         assert_ne!(message_id(&message("a", b"bc")), message_id(&message("ab", b"c")));
+    }
+
+    #[test]
+    fn every_message_of_votes_has_an_id_of_its_own_n_36() {
+        let config = config(&GenesisHash([1; 32]), Channel::Votes).unwrap();
+        let bundle = message("votes", b"the same");
+        assert_ne!(config.message_id(&bundle), config.message_id(&bundle));
     }
 
     #[test]

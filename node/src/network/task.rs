@@ -239,6 +239,8 @@ impl Task {
     /// Tells gossipsub what is to be done with a message (N-13).
     pub(super) fn judge(&mut self, (message, peer, topic): &Waiting, verdict: Verdict) {
         let acceptance = match verdict {
+            // What is new in a bundle leaves in the next one of this node (N-36).
+            Verdict::Accept if *topic == Topic::Votes => MessageAcceptance::Ignore,
             Verdict::Accept => MessageAcceptance::Accept,
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => MessageAcceptance::Reject,

@@ -1,12 +1,12 @@
 //! From bytes to values within their bounds, still unverified (`SPEC.md` W-2, N-2).
 
-use crate::bounds::{ANNOUNCEMENT_BYTES_MAX, VOTES_BUNDLE_BYTES_TARGET};
+use crate::bounds::ANNOUNCEMENT_BYTES_MAX;
 use crate::network::Protocol;
 use timecoin_protocol::block::{CommittedBlock, Proposal};
 use timecoin_protocol::bounds::{
     EVIDENCE_BYTES_MAX, GOSSIP_BYTES_MAX, GOSSIP_TRANSACTIONS_MAX, REQUEST_BLOCKS_MAX, REQUEST_TRANSACTIONS_MAX,
     RESPONSE_BYTES_MAX, SEAL_TXIDS_MAX, STATUS_BATCHES_MAX, STATUS_PROPOSALS_MAX, TRANSACTION_BYTES_MAX,
-    VOTES_PER_BATCH_MAX,
+    VOTES_BUNDLE_BYTES_TARGET, VOTES_PER_BATCH_MAX,
 };
 use timecoin_protocol::codec::{decode, encoded_len};
 use timecoin_protocol::finality::{Seal, VoteBatch};
@@ -72,7 +72,9 @@ pub fn gossip(topic: Topic, bytes: &[u8]) -> Result<Gossiped, Malformed> {
         }
         Topic::Votes => {
             let VoteBundle { votes } = decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?;
-            ensure(!votes.is_empty() && votes.iter().all(vote_fits))?;
+            let (_, but_last) = votes.split_last().ok_or(Malformed)?;
+            ensure(but_last.iter().map(encoded_len).sum::<usize>() < VOTES_BUNDLE_BYTES_TARGET)?;
+            ensure(votes.iter().all(vote_fits))?;
             Ok(Gossiped::Votes(votes))
         }
         Topic::Blocks => Ok(Gossiped::Proposal(Box::new(decode(bytes, GOSSIP_BYTES_MAX).map_err(|_| Malformed)?))),
@@ -139,6 +141,23 @@ mod tests {
     #[test]
     fn a_bundle_of_no_votes_is_malformed_n_36() {
         assert_eq!(gossip(Topic::Votes, &encode(&VoteBundle { votes: Vec::new() })).unwrap_err(), Malformed);
+    }
+
+    /// Else one message of a megabyte holds ten thousand signatures, and each costs a check.
+    #[test]
+    fn a_bundle_that_is_full_before_its_last_vote_is_malformed_n_36() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let txids = (0..VOTES_PER_BATCH_MAX).map(|_| Txid([7; 32])).collect();
+        let large = VoteBatch::sign(Epoch(0), Phase::Prepare, txids, &key, &GenesisHash([0; 32]));
+        let large = Vote::Finality(Arc::new(large));
+        assert!(encoded_len(&large) > VOTES_BUNDLE_BYTES_TARGET);
+        let small = Vote::Seal(Seal::sign(Epoch(0), Vec::new(), &key, &GenesisHash([0; 32])));
+        let judged = |votes: Vec<Vote>| gossip(Topic::Votes, &encode(&VoteBundle { votes }));
+        assert!(judged(vec![small.clone(), large.clone()]).is_ok());
+        assert_eq!(judged(vec![large, small.clone()]).unwrap_err(), Malformed);
+        let fit = VOTES_BUNDLE_BYTES_TARGET.div_ceil(encoded_len(&small));
+        assert!(judged(vec![small.clone(); fit]).is_ok());
+        assert_eq!(judged(vec![small; fit + 1]).unwrap_err(), Malformed);
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Sorted {
             }
             Gossiped::Proposal(proposal) => match outlets.standing(&proposal.proposer, proposal.block.header.epoch) {
                 Standing::Stranger => outlets.ignore(&origin),
-                Standing::Member | Standing::Later => self.proposals.push((origin, vec![*proposal])),
+                Standing::Member | Standing::Own => self.proposals.push((origin, vec![*proposal])),
             },
         }
     }
@@ -127,9 +127,9 @@ enum Standing {
     /// A validator of the message's epoch (the present one, the next one, or that of the last block): it is
     /// forwarded.
     Member,
-    /// Unknown, but the message is of a later epoch, whose validators this node does not know
-    /// yet: useful here, not forwarded.
-    Later,
+    /// This node's own key, in an epoch whose validators it does not know yet: what the key signed elsewhere silences it
+    /// (D-17). It is not forwarded.
+    Own,
     /// Nobody whose vote counts, or evidence that is not needed: not even worth a signature check.
     Stranger,
 }
@@ -159,7 +159,7 @@ impl Outlets {
         let state = self.view.state.load();
         match state.set_of(epoch) {
             Some(set) if set.index_of(key).is_some() => Standing::Member,
-            None if epoch > state.epoch => Standing::Later,
+            None if epoch > state.epoch && self.view.validator == Some(*key) => Standing::Own,
             _ => Standing::Stranger,
         }
     }
@@ -170,17 +170,10 @@ impl Outlets {
         if groups.is_empty() {
             return;
         }
-        let mut origins = Vec::with_capacity(groups.len());
-        let mut items = Vec::with_capacity(groups.len());
-        for (origin, group) in groups {
-            origins.push((origin, group.len()));
-            items.extend(group);
-        }
-        let mut verdicts = verify_all(items, &self.view.genesis_hash, &self.signatures, &mut rand::rng()).into_iter();
-        for (origin, len) in origins {
-            // All of a group are drawn even if one is bad: the next group begins after them.
-            let group: Vec<Option<Verified<T>>> = verdicts.by_ref().take(len).collect();
-            match group.into_iter().collect::<Option<Vec<_>>>() {
+        let (origins, items): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        let judged = verify_all(items, &self.view.genesis_hash, &self.signatures, &mut rand::rng());
+        for (origin, group) in origins.into_iter().zip(judged) {
+            match group {
                 Some(verified) => deliver(self, origin, verified),
                 None => self.refuse(origin),
             }

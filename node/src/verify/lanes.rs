@@ -27,6 +27,8 @@ pub struct Limits {
 pub struct Portion {
     /// Urgent items.
     pub urgent: usize,
+    /// Bytes of them; the first fits at any size.
+    pub urgent_bytes: usize,
     /// Bytes of bulk items; the first fits at any size.
     pub bulk_bytes: usize,
     /// How many takers share what waits: an urgent take leaves the others their part.
@@ -91,12 +93,15 @@ impl<T> State<T> {
     fn portion(&mut self, portion: Portion) -> Vec<T> {
         let share = self.urgent.items.len().div_ceil(portion.takers.max(1)).min(portion.urgent);
         let mut taken = Vec::with_capacity(share);
+        let mut bytes = 0_usize;
         while taken.len() < share
-            && let Some((item, _)) = self.urgent.pop()
+            && bytes < portion.urgent_bytes
+            && let Some((item, size)) = self.urgent.pop()
         {
+            bytes = bytes.saturating_add(size.max(1));
             taken.push(item);
         }
-        let mut bytes = 0_usize;
+        bytes = 0;
         while bytes < portion.bulk_bytes
             && let Some((item, size)) = self.bulk.pop()
         {
@@ -212,7 +217,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    const ALL: Portion = Portion { urgent: 8, bulk_bytes: 100, takers: 1 };
+    const ALL: Portion = Portion { urgent: 8, urgent_bytes: 100, bulk_bytes: 100, takers: 1 };
 
     fn lanes() -> Lanes<u32> {
         Lanes::new(Limits { items: 4, bytes: 100 }, Limits { items: 2, bytes: 100 })
@@ -247,12 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn a_take_of_bulk_stops_at_its_bytes() {
+    fn a_take_stops_at_its_bytes_in_each_lane() {
         let lanes = Lanes::new(Limits { items: 9, bytes: 900 }, Limits { items: 9, bytes: 900 });
         for item in 0..4 {
             lanes.try_push(Lane::Bulk, item, 60).unwrap();
+            lanes.try_push(Lane::Urgent, 10 + item, 60).unwrap();
         }
-        assert_eq!(lanes.take(&[ALL], None), Taken::Items(vec![0, 1]));
+        assert_eq!(lanes.take(&[ALL], None), Taken::Items(vec![10, 11, 0, 1]));
     }
 
     #[test]

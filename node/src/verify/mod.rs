@@ -188,8 +188,13 @@ struct Worker {
 
 impl Worker {
     fn run(&self) {
-        let urgent = Portion { urgent: VERIFY_TAKE_MAX, bulk_bytes: 0, takers: self.takers };
-        let bulk = Portion { urgent: 0, bulk_bytes: VERIFY_TAKE_BYTES_MAX, takers: 1 };
+        let urgent = Portion {
+            urgent: VERIFY_TAKE_MAX,
+            urgent_bytes: VERIFY_TAKE_BYTES_MAX,
+            bulk_bytes: 0,
+            takers: self.takers,
+        };
+        let bulk = Portion { urgent: 0, urgent_bytes: 0, bulk_bytes: VERIFY_TAKE_BYTES_MAX, takers: 1 };
         // Mixed workers alternate what they prefer, so that neither lane starves.
         let mut choices = if self.takes_bulk { vec![urgent, bulk] } else { vec![urgent] };
         while let Taken::Items(jobs) = self.jobs.take(&choices, None) {

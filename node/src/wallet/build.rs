@@ -190,7 +190,7 @@ mod tests {
 
     /// The fee by the ledger's own rules, which must all hold, signatures included.
     fn fee_by_the_ledger(transaction: &Transaction, utxos: &[(OutPoint, Output)]) -> Amount {
-        let verified = verify_all(vec![transaction.clone()], &GENESIS, &NoCache, &mut rand::rng());
+        let verified = verify_all(vec![vec![transaction.clone()]], &GENESIS, &NoCache, &mut rand::rng());
         assert!(verified.iter().all(Option::is_some), "every signature is valid");
         let set: BTreeMap<OutPoint, Utxo> =
             utxos.iter().map(|(at, output)| (*at, Utxo { output: *output, height: 0, coinbase: false })).collect();

@@ -62,10 +62,10 @@ async fn four_nodes_that_know_one_address_find_one_another_and_get_each_message_
     }
     let (publisher, rest) = nodes.split_first_mut().unwrap();
     for node in rest.iter_mut() {
-        until_gossip_flows(publisher, node, Topic::Votes).await;
+        until_gossip_flows(publisher, node, Topic::Transactions).await;
     }
     for text in ["once", "marker"] {
-        publisher.publish(Topic::Votes, text).await;
+        publisher.publish(Topic::Transactions, text).await;
         for node in rest.iter_mut() {
             let id = node.expect_gossip(text).await;
             node.judge(id, Verdict::Accept).await;
@@ -82,11 +82,11 @@ async fn only_accepted_messages_are_forwarded() {
     let mut middle = Node::start(config(TCP)).await;
     let left = join_only(TCP, &[&middle]).await;
     let mut right = join_only(TCP, &[&middle]).await;
-    until_gossip_flows(&left, &mut middle, Topic::Votes).await;
-    until_gossip_flows(&middle, &mut right, Topic::Votes).await;
+    until_gossip_flows(&left, &mut middle, Topic::Transactions).await;
+    until_gossip_flows(&middle, &mut right, Topic::Transactions).await;
     for (text, verdict) in [("ignored", Verdict::Ignore), ("rejected", Verdict::Reject), ("accepted", Verdict::Accept)]
     {
-        left.publish(Topic::Votes, text).await;
+        left.publish(Topic::Transactions, text).await;
         let id = middle.expect_gossip(text).await;
         middle.judge(id, verdict).await;
     }
@@ -114,6 +114,44 @@ async fn votes_that_are_passed_on_together_are_one_message_of_a_gossip_of_their_
         .await;
         assert!(!two.has_seen(|event| matches!(event, Event::Gossip { bytes, .. } if bytes.ends_with(&votes[0]))));
     }
+}
+
+/// A node that passes on the only vote of a bundle sends the same bytes that came. With an id that was made of them gossipsub took
+/// the message for one that everybody has, and the vote got no further than one hop.
+#[tokio::test]
+async fn a_vote_that_came_alone_is_passed_on_alone_n_36() {
+    let mut middle = Node::start(config(TCP)).await;
+    let left = join_only(TCP, &[&middle]).await;
+    let mut right = join_only(TCP, &[&middle]).await;
+    until_gossip_flows(&left, &mut middle, Topic::Votes).await;
+    until_gossip_flows(&middle, &mut right, Topic::Votes).await;
+    let vote = b"a vote".to_vec();
+    let bundle = [encode(&1_u64), vote.clone()].concat();
+    left.tell(Command::Votes { votes: vec![vote.clone()], own: true }).await;
+    let id = middle
+        .expect("the bundle", |event| match event {
+            Event::Gossip { id, bytes, .. } if *bytes == bundle => Some(*id),
+            _ => None,
+        })
+        .await;
+    // Whatever the verdict, the message itself goes no further: without an id of its content it would come back for ever.
+    middle.judge(id, Verdict::Accept).await;
+    middle.tell(Command::Votes { votes: vec![vote, b"another".to_vec()], own: false }).await;
+    let both = [encode(&2_u64), b"a vote".to_vec(), b"another".to_vec()].concat();
+    right
+        .expect("the next bundle", |event| match event {
+            Event::Gossip { topic: Topic::Votes, bytes, .. } if *bytes == both => Some(()),
+            _ => None,
+        })
+        .await;
+    assert!(!right.has_seen(|event| matches!(event, Event::Gossip { bytes, .. } if *bytes == bundle)));
+    middle.tell(Command::Votes { votes: vec![b"a vote".to_vec()], own: false }).await;
+    right
+        .expect("the same bundle", |event| match event {
+            Event::Gossip { topic: Topic::Votes, bytes, .. } if *bytes == bundle => Some(()),
+            _ => None,
+        })
+        .await;
 }
 
 #[tokio::test]

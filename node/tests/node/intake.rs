@@ -60,7 +60,7 @@ fn desk(items: usize) -> Desk {
 }
 
 fn taken<T: std::fmt::Debug>(lanes: &Lanes<T>) -> Option<T> {
-    let all = Portion { urgent: 1, bulk_bytes: 1, takers: 1 };
+    let all = Portion { urgent: 1, urgent_bytes: 1, bulk_bytes: 1, takers: 1 };
     match lanes.take(&[all], Some(Instant::now())) {
         Taken::Items(mut items) => Some(items.remove(0)),
         _ => None,

@@ -26,6 +26,11 @@ pub fn validator(number: u8) -> SecretKey {
     SecretKey::from_seed(&[number + 1; 32])
 }
 
+/// This node's own validator key, which has no bond yet.
+pub fn own() -> SecretKey {
+    SecretKey::from_seed(&[98; 32])
+}
+
 /// A key that is nobody's.
 pub fn stranger() -> SecretKey {
     SecretKey::from_seed(&[99; 32])
@@ -48,7 +53,7 @@ pub fn fixture() -> Fixture {
     let opened = Store::open(dir.path(), &genesis).unwrap();
     let (sender, calls) = mpsc::channel(4);
     let peer = libp2p::PeerId::random();
-    let view = View::new(genesis, None, peer, opened.state, opened.reader, Time(0), sender);
+    let view = View::new(genesis, Some(own().public()), peer, opened.state, opened.reader, Time(0), sender);
     Fixture { view: Arc::new(view), _calls: calls, _dir: dir }
 }
 

@@ -1,6 +1,6 @@
 //! Verifiers: what they let through, whom they blame, and that no flood of transactions delays a vote.
 
-use crate::support::{Fixture, fixture, forged, stranger, transaction, validator};
+use crate::support::{Fixture, fixture, forged, own, stranger, transaction, validator};
 use libp2p::PeerId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,7 +106,7 @@ impl Pool {
 
     /// The next input of the driver; only from the urgent lane, if so wanted.
     fn next(&self, urgent_only: bool) -> Checked {
-        let portion = Portion { urgent: 1, bulk_bytes: usize::from(!urgent_only), takers: 1 };
+        let portion = Portion { urgent: 1, urgent_bytes: 1, bulk_bytes: usize::from(!urgent_only), takers: 1 };
         match self.driver.take(&[portion], Some(Instant::now() + PATIENCE)) {
             Taken::Items(mut items) => items.remove(0),
             other => panic!("nothing for the driver: {other:?}"),
@@ -230,11 +230,17 @@ async fn a_bundle_with_a_forged_vote_is_rejected_whole_and_its_good_votes_are_ne
 }
 
 #[tokio::test]
-async fn a_vote_of_a_later_epoch_is_kept_but_not_passed_on() {
+async fn a_vote_of_a_later_epoch_is_taken_if_it_is_the_own_keys_and_never_passed_on_d_17() {
     let mut pool = Pool::start();
+    // Anybody can sign any number of votes of an epoch whose validators nobody knows: not even a check is spent on them.
     pool.gossip_vote(1, 5, &stranger());
-    pool.passes_on(1, 0).await;
-    assert!(matches!(pool.next(true), Checked::Input(Input::Votes(..))));
+    assert_eq!(pool.verdict().await, (1, Verdict::Ignore));
+    pool.gossip_vote(2, 5, &own());
+    pool.passes_on(2, 0).await;
+    match pool.next(true) {
+        Checked::Input(Input::Votes(_, votes)) => assert_eq!(votes.len(), 1),
+        other => panic!("no vote: {other:?}"),
+    }
     assert!(pool.commands.try_recv().is_err());
 }
 

@@ -23,37 +23,27 @@ pub fn verify(check: &SignatureCheck) -> bool {
     ed25519_zebra::VerificationKey::try_from(check.key.0).is_ok_and(|key| key.verify(&signature, &check.digest).is_ok())
 }
 
-/// Judges many signatures; the result has one entry for each check, equal to what [`verify`]
-/// says of it alone (K-3). A batch that fails is halved until the culprits are found (K-4).
-/// `rng` must be unpredictable to whoever made the signatures.
+/// Whether all of many signatures are valid: the same as [`verify`] says of each (K-3). `rng` must be unpredictable to whoever made
+/// the signatures.
 #[must_use]
-pub fn verify_batch(checks: &[SignatureCheck], rng: &mut impl CryptoRng) -> Vec<bool> {
-    let mut verdicts = vec![true; checks.len()];
-    judge(checks, &mut verdicts, false, rng);
-    verdicts
+pub fn verify_batch(checks: &[SignatureCheck], rng: &mut impl CryptoRng) -> bool {
+    if checks.len() < BATCH_MIN { checks.iter().all(verify) } else { batch_holds(checks, rng) }
+}
+
+/// Judges groups of signatures, each as a whole: one entry for each, whether all of it are valid. All are checked as one batch; if that
+/// fails each group is one of its own, and nobody looks for the culprit in it (K-4).
+#[must_use]
+pub fn verify_groups(groups: &[&[SignatureCheck]], rng: &mut impl CryptoRng) -> Vec<bool> {
+    let all = verify_batch(&groups.concat(), rng);
+    match groups {
+        _ if all => vec![true; groups.len()],
+        [_] => vec![false],
+        _ => groups.iter().map(|group| verify_batch(group, rng)).collect(),
+    }
 }
 
 /// Below this many signatures a batch is no faster than single checks.
 const BATCH_MIN: usize = 4;
-
-/// `has_culprit` spares the check of a batch that cannot hold.
-fn judge(checks: &[SignatureCheck], verdicts: &mut [bool], has_culprit: bool, rng: &mut impl CryptoRng) {
-    if checks.len() < BATCH_MIN {
-        for (check, verdict) in checks.iter().zip(verdicts) {
-            *verdict = verify(check);
-        }
-        return;
-    }
-    if !has_culprit && batch_holds(checks, rng) {
-        return;
-    }
-    let half = checks.len() / 2;
-    let (left, right) = checks.split_at(half);
-    let (left_verdicts, right_verdicts) = verdicts.split_at_mut(half);
-    judge(left, left_verdicts, false, rng);
-    let right_has_culprit = left_verdicts.iter().all(|verdict| *verdict);
-    judge(right, right_verdicts, right_has_culprit, rng);
-}
 
 /// The batch equation (K-3): a random combination of the single equations.
 fn batch_holds(checks: &[SignatureCheck], rng: &mut impl CryptoRng) -> bool {
@@ -109,32 +99,46 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_fails_names_the_culprits_k_4() {
+    fn a_batch_holds_only_if_every_signature_does_k_3() {
         for bad in [&[][..], &[0], &[63], &[31, 32], &[0, 1, 2, 3], &[5, 20, 21, 40, 63]] {
-            let checks = checks(64, bad);
-            let verdicts = verify_batch(&checks, &mut rng());
-            let found: Vec<usize> = (0..64).filter(|at| !verdicts[*at]).collect();
-            assert_eq!(found, bad);
+            assert_eq!(verify_batch(&checks(64, bad), &mut rng()), bad.is_empty(), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_key_that_is_no_point_spoils_only_its_own_signatures_k_4() {
+    fn a_group_with_a_bad_signature_fails_as_a_whole_and_spoils_no_other_k_4() {
+        for bad in [&[][..], &[0], &[19], &[5, 12, 13]] {
+            let checks = checks(20, bad);
+            // Of one to eight signatures, and an empty one.
+            let bounds = [0, 1, 3, 3, 12, 20];
+            let groups: Vec<_> = bounds.windows(2).map(|ends| &checks[ends[0]..ends[1]]).collect();
+            let holds = |ends: &[usize]| !bad.iter().any(|at| (ends[0]..ends[1]).contains(at));
+            let expected: Vec<bool> = bounds.windows(2).map(holds).collect();
+            assert_eq!(verify_groups(&groups, &mut rng()), expected);
+            assert_eq!(verify_groups(&[&checks], &mut rng()), [bad.is_empty()]);
+        }
+        assert!(verify_groups(&[], &mut rng()).is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_no_point_spoils_only_its_own_group_k_4() {
         let mut checks = checks(20, &[]);
         checks[9].key = PublicKey([2; 32]);
         assert!(ed25519_zebra::VerificationKey::try_from([2; 32]).is_err());
-        let verdicts = verify_batch(&checks, &mut rng());
-        assert!((0..20).all(|at| verdicts[at] == (at != 9)));
+        let groups: Vec<_> = checks.chunks(5).collect();
+        assert_eq!(verify_groups(&groups, &mut rng()), [true, false, true, true]);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn a_batch_says_of_each_what_a_single_check_says_k_3(count in 0_usize..40, bad in prop::collection::vec(0_usize..40, 0..40), seed: u64) {
+        fn a_batch_says_what_single_checks_say_k_3(count in 0_usize..40, bad in prop::collection::vec(0_usize..40, 0..40), seed: u64) {
             let checks = checks(count, &bad);
-            let verdicts = verify_batch(&checks, &mut ChaCha20Rng::seed_from_u64(seed));
             let single: Vec<bool> = checks.iter().map(verify).collect();
-            prop_assert_eq!(verdicts, single);
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            prop_assert_eq!(verify_batch(&checks, &mut rng), single.iter().all(|holds| *holds));
+            let groups: Vec<_> = checks.chunks(1).collect();
+            prop_assert_eq!(verify_groups(&groups, &mut rng), single);
         }
     }
 }

@@ -8,7 +8,7 @@
 mod check;
 mod verified;
 
-pub use check::{SignatureCheck, verify, verify_batch};
+pub use check::{SignatureCheck, verify, verify_batch, verify_groups};
 pub use verified::{NoCache, SignatureCache, Signed, Verified, verify_all};
 
 use crate::hash::hex_newtype;

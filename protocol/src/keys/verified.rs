@@ -1,8 +1,7 @@
 //! Values whose signatures were all checked, by their type (`SPEC.md` K-2).
 
-use super::{SignatureCheck, verify_batch};
+use super::{SignatureCheck, verify_groups};
 use crate::hash::GenesisHash;
-use alloc::vec;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
 
@@ -57,40 +56,29 @@ impl<T> core::ops::Deref for Verified<T> {
     }
 }
 
-/// Checks the signatures of all `items` in one batch, except those that `cache` knows. The result
-/// has one entry for each item, in order: the item, or `None` if any of its signatures is bad.
+/// Checks the signatures of all groups in one batch, except those that `cache` knows (K-3). The result has one entry for each group, in
+/// order: the group, or `None` if any signature in it is bad (K-4).
 pub fn verify_all<T: Signed>(
-    items: Vec<T>,
+    groups: Vec<Vec<T>>,
     genesis: &GenesisHash,
     cache: &impl SignatureCache,
     rng: &mut impl CryptoRng,
-) -> Vec<Option<Verified<T>>> {
-    let mut checks = Vec::new();
-    let mut ends = Vec::with_capacity(items.len());
-    for item in &items {
-        item.signature_checks(genesis, &mut checks);
-        ends.push(checks.len());
-    }
-    let fresh: Vec<usize> =
-        (0..checks.len()).filter(|at| checks.get(*at).is_some_and(|check| !cache.contains(check))).collect();
-    let batch: Vec<SignatureCheck> = fresh.iter().filter_map(|at| checks.get(*at).copied()).collect();
-    let mut valid = vec![true; checks.len()];
-    for ((at, check), verdict) in fresh.iter().zip(&batch).zip(verify_batch(&batch, rng)) {
-        if verdict {
-            cache.insert(check);
-        }
-        if let Some(slot) = valid.get_mut(*at) {
-            *slot = verdict;
-        }
-    }
-    let mut start = 0;
-    items
-        .into_iter()
-        .zip(ends)
-        .map(|(item, end)| {
-            let good = valid.get(start..end).is_some_and(|verdicts| verdicts.iter().all(|verdict| *verdict));
-            start = end;
-            good.then_some(Verified(item))
+) -> Vec<Option<Vec<Verified<T>>>> {
+    let unknown = |group: &Vec<T>| {
+        let mut checks = Vec::new();
+        group.iter().for_each(|item| item.signature_checks(genesis, &mut checks));
+        checks.retain(|check| !cache.contains(check));
+        checks
+    };
+    let checks: Vec<Vec<SignatureCheck>> = groups.iter().map(unknown).collect();
+    let verdicts = verify_groups(&checks.iter().map(Vec::as_slice).collect::<Vec<_>>(), rng);
+    let judged = groups.into_iter().zip(checks).zip(verdicts);
+    judged
+        .map(|((group, checks), holds)| {
+            holds.then(|| {
+                checks.iter().for_each(|check| cache.insert(check));
+                group.into_iter().map(Verified).collect()
+            })
         })
         .collect()
 }
@@ -99,6 +87,7 @@ pub fn verify_all<T: Signed>(
 mod tests {
     use super::super::SecretKey;
     use super::*;
+    use alloc::vec;
     use core::cell::RefCell;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -145,27 +134,29 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_verified_only_if_all_its_signatures_are_valid() {
+    fn a_group_is_verified_only_if_all_its_signatures_are_valid_k_4() {
         let all = checks(9, &[4]);
-        let items = vec![Item(all[..2].to_vec()), Item(all[2..6].to_vec()), Item(vec![]), Item(all[6..].to_vec())];
-        let verified = verify_all(items, &GENESIS, &NoCache, &mut rng());
+        let item = |range: core::ops::Range<usize>| Item(all[range].to_vec());
+        let groups =
+            vec![vec![item(0..2)], vec![item(2..3), item(3..6)], vec![item(0..0)], vec![item(6..8), item(8..9)]];
+        let verified = verify_all(groups, &GENESIS, &NoCache, &mut rng());
         let passed: Vec<bool> = verified.iter().map(Option::is_some).collect();
         assert_eq!(passed, [true, false, true, true]);
-        assert_eq!(verified[3].as_ref().unwrap().0.0, all[6..]);
+        let last: Vec<_> = verified[3].iter().flatten().map(|item| item.0.0.len()).collect();
+        assert_eq!(last, [2, 1]);
     }
 
     #[test]
-    fn only_valid_signatures_are_remembered_and_those_are_not_checked_again() {
+    fn signatures_of_a_good_group_are_remembered_and_not_checked_again() {
         let all = checks(9, &[4]);
         let cache = Remembering::default();
         let judge = |checks: &[SignatureCheck]| {
-            verify_all(vec![Item(checks.to_vec())], &GENESIS, &cache, &mut rng())[0].is_some()
+            verify_all(vec![vec![Item(checks.to_vec())]], &GENESIS, &cache, &mut rng())[0].is_some()
         };
         assert!(!judge(&all));
-        assert_eq!(cache.known.borrow().len(), 8);
-        assert!(!cache.contains(&all[4]));
-        assert!(judge(&all[..4]));
-        assert_eq!(cache.known.borrow().len(), 8, "nothing was checked again");
+        assert!(cache.known.borrow().is_empty(), "which of them are good was not asked");
+        assert!(judge(&all[..4]) && judge(&all[..4]));
+        assert_eq!(cache.known.borrow().len(), 4, "nothing was checked again");
         cache.insert(&all[4]);
         assert!(judge(&all), "the cache is believed");
     }

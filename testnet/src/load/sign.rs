@@ -183,7 +183,7 @@ mod tests {
             }
         }
         let all: Vec<Transaction> = signed.iter().map(transaction).collect();
-        assert!(verify_all(all, &GENESIS, &NoCache, &mut rand::rng()).iter().all(Option::is_some));
+        assert!(verify_all(vec![all], &GENESIS, &NoCache, &mut rand::rng()).iter().all(Option::is_some));
     }
 
     #[test]

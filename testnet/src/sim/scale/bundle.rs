@@ -2,7 +2,8 @@
 //! bundle is long enough ago, or when they are many.
 
 use std::rc::Rc;
-use timecoin_node::bounds::{VOTES_BUNDLE_BYTES_TARGET, VOTES_RELAY_INTERVAL_MS};
+use timecoin_node::bounds::VOTES_RELAY_INTERVAL_MS;
+use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 
 /// Number of a vote in a run.
 pub(super) type VoteId = u32;
