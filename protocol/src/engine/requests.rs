@@ -27,6 +27,8 @@ const BODY_RETRY_MS: u64 = 500;
 const BODY_TRIES_MAX: u32 = 10;
 /// How long a vote may wait for its quorum before votes are asked for, in milliseconds.
 const WATCH_MS: u64 = 400;
+/// The same for who does not vote: longer than finality takes even all over the world, so that nothing is asked for that is only on its way.
+const FOLLOW_MS: u64 = 2_000;
 /// Room that a response leaves for its own framing, in bytes.
 const RESPONSE_MARGIN_BYTES: usize = 1024;
 
@@ -114,7 +116,11 @@ impl Requests {
 
     /// Looks after a transaction that this node voted for until it is final.
     pub fn watch(&mut self, txid: Txid, now: Time) {
-        self.watched.insert((now.plus_ms(WATCH_MS), txid));
+        self.watch_for(txid, now.plus_ms(WATCH_MS));
+    }
+
+    fn watch_for(&mut self, txid: Txid, at: Time) {
+        self.watched.insert((at, txid));
     }
 
     fn want(&mut self, txid: Txid, from: From, at: Time, tries: u32, room: usize) {
@@ -194,7 +200,7 @@ impl<L: Ledger> Engine<L> {
     /// A payment that others vote for: whoever does not vote itself would never ask for votes that got lost (F-6).
     pub(super) fn look_after(&mut self, txid: Txid, now: Time) {
         if self.voting_key().is_none() {
-            self.requests.watch(txid, now);
+            self.requests.watch_for(txid, now.plus_ms(FOLLOW_MS));
         }
     }
 
@@ -203,6 +209,7 @@ impl<L: Ledger> Engine<L> {
         if self.requests.certificates_asked {
             return;
         }
+        let pause_ms = if self.voting_key().is_some() { WATCH_MS } else { FOLLOW_MS };
         let mut txids = Vec::new();
         while txids.len() < REQUEST_CERTIFICATES_MAX
             && let Some((at, txid)) = self.requests.watched.first().copied()
@@ -210,7 +217,7 @@ impl<L: Ledger> Engine<L> {
         {
             self.requests.watched.remove(&(at, txid));
             if self.pool.get(&txid).is_some_and(|entry| entry.stage < Stage::Final) {
-                self.requests.watch(txid, cx.now);
+                self.requests.watch_for(txid, cx.now.plus_ms(pause_ms));
                 txids.push(txid);
             }
         }

@@ -287,11 +287,15 @@ impl<L: Ledger> Engine<L> {
         if is_new {
             return Ok(());
         }
-        // Own proposals come before the start, so that none is made twice.
+        // Own proposals come before the start, so that none is made twice. And what was voted for comes before what was heard
+        // since: a faulty proposer says two things in a round, and who is locked on a block must have it.
         self.rounds.started = true;
-        for proposal in restored.proposals {
+        let rounds = restored.proposals.iter().map(|proposal| proposal.round);
+        let heard: Vec<_> = rounds.filter_map(|round| self.rounds.candidates.remove(&round)).collect();
+        let heard = heard.into_iter().map(|candidate| (candidate.from, candidate.proposal));
+        for (from, proposal) in restored.proposals.into_iter().map(|proposal| (None, proposal)).chain(heard) {
             if self.rounds.height() == height {
-                self.take_candidate(None, proposal, cx)?;
+                self.take_candidate(from, proposal, cx)?;
             }
         }
         self.advance(RoundEvent::Start, cx)

@@ -1,8 +1,8 @@
 //! A validator signs only what its history lets it (`SPEC.md` D-15…D-18).
 
 use crate::support::{
-    Disk, EPOCH_BLOCKS, Node, block_vote_in, block_votes_of, commit_in, genesis, keys, payment, proposals_of, requests,
-    seals_of, voted,
+    Disk, EPOCH_BLOCKS, Node, block_vote_in, block_votes_of, commit_in, evidence_of, genesis, keys, payment,
+    proposals_of, requests, seals_of, voted,
 };
 use std::sync::Arc;
 use timecoin_protocol::block::{BlockPhase, BlockVote, CommittedBlock};
@@ -44,7 +44,7 @@ fn who_does_not_vote_asks_for_votes_that_got_lost_too_f_6() {
             });
         }
         assert_eq!(signed(&effects), 0);
-        assert_eq!(certificates_asked(&node.pass_ms(399)), []);
+        assert_eq!(certificates_asked(&node.pass_ms(1_999)), []);
         assert_eq!(certificates_asked(&node.pass_ms(1)), [payment.txid()]);
     }
 }
@@ -529,6 +529,50 @@ fn after_listening_a_validator_goes_on_where_it_left_off_d_18_r_9() {
     let again = block_votes_of(&back);
     assert!(again.iter().all(|vote| vote.phase == BlockPhase::Precommit && vote.block == Some(hash)), "{again:?}");
     assert_eq!(again.len(), 1);
+}
+
+/// A faulty proposer says two things in round 0. A validator votes for one and is locked on it, starts again, and hears the other
+/// one first. It once took that for the proposal of the round: locked on a block that it no longer had, it let no other pass and could not
+/// propose its own, and the chain stood still. The simulation found it (seeds 6197 and 8262 of its time).
+#[test]
+fn what_was_voted_for_comes_before_another_proposal_of_the_round_that_is_heard_first_after_a_start_r_9() {
+    let me = (0..4).find(|me| Node::new(*me).proposer(0) != *me).unwrap();
+    let mut node = Node::new(me);
+    let liar = node.proposer(0);
+    node.pass_ms(1_100);
+    let first = node.proposal(0, &[], None);
+    node.pass_ms(1);
+    let second = node.proposal(0, &[], None);
+    let hash = first.block.header.hash();
+    assert_ne!(second.block.header.hash(), hash);
+    let mut said = node.propose(first);
+    said.extend(node.block_votes(0, BlockPhase::Prevote, Some(hash), &node.others()));
+    assert_eq!(block_votes_of(&said).iter().map(|vote| vote.block).collect::<Vec<_>>(), [Some(hash); 2]);
+
+    let back = node.restart_with(listens());
+    node.propose(second);
+    let mut after = Vec::new();
+    for id in &questions(&back)[..2] {
+        after.extend(answer_question(&mut node, *id, empty_status()));
+    }
+    assert_eq!(node.engine.voice(), Voice::Speaks);
+    assert_eq!(
+        evidence_of(&after).iter().map(|evidence| evidence.offender()).collect::<Vec<_>>(),
+        [keys()[liar].public()]
+    );
+    // In the first round in which it is its turn it proposes what it is locked on.
+    let mut round = 0;
+    let again = loop {
+        node.block_votes(round, BlockPhase::Prevote, None, &node.others());
+        round += 1;
+        let effects = node.block_votes(round - 1, BlockPhase::Precommit, None, &node.others());
+        let proposed = [effects, node.pass_ms(1_000)].concat();
+        if let [proposal] = &proposals_of(&proposed)[..] {
+            break Arc::clone(proposal);
+        }
+        assert!(round < 8, "never its turn");
+    };
+    assert_eq!((again.block.header.hash(), again.valid_round), (hash, Some(Round(0))));
 }
 
 #[test]
