@@ -3,6 +3,7 @@
 use super::{Checked, Checks};
 use crate::sim::node::Node;
 use crate::sim::report::Invariant;
+use std::collections::BTreeSet;
 use timecoin_node::bounds::{
     BLOCKS_CACHED_MAX, CHECKPOINT_LAYERS, CHECKPOINT_ROWS, COMPACT_BLOCKS, COMPACT_BYTES, DRIVER_INPUTS_MAX,
     REQUESTS_PER_PEER_MAX,
@@ -24,9 +25,10 @@ impl Checks {
         self.marks.remove(&index);
     }
 
-    /// So was its vote history: it may remember less than it said, and still must not contradict what anybody heard (D-18).
-    pub fn history_set_back(&mut self, index: usize) {
-        self.said.set_back(index);
+    /// So was its vote history: it may remember less than it said, and still must not contradict what those heard of whom it must
+    /// ask one (D-18). `is_missed` says whether it may ask enough others without any of these.
+    pub fn history_set_back(&mut self, index: usize, is_missed: impl Fn(&BTreeSet<usize>) -> bool) {
+        self.said.set_back(index, is_missed);
     }
 
     /// After each turn of a node, and after each start.

@@ -18,8 +18,8 @@ pub(super) struct Said {
     seals: BTreeMap<(usize, Epoch), Vec<Txid>>,
     block_votes: BTreeMap<(usize, Height, Round, BlockPhase), Option<BlockHash>>,
     proposals: BTreeMap<(usize, Height, Round), BlockHash>,
-    /// What nobody has heard yet.
-    unheard: BTreeSet<(usize, Word)>,
+    /// Who heard it.
+    hearers: BTreeMap<(usize, Word), BTreeSet<usize>>,
 }
 
 /// One thing that a node said.
@@ -32,11 +32,12 @@ enum Word {
 }
 
 impl Said {
-    /// A node is set back. What it said and nobody heard cannot be known to anybody any more (D-18), nor do harm.
-    pub fn set_back(&mut self, node: usize) {
-        let lost: Vec<Word> = self.unheard.iter().filter(|(by, _)| *by == node).map(|(_, word)| *word).collect();
+    /// A node is set back. Where it may ask enough others of whom none heard what it said, it cannot know that it said it (D-18).
+    pub fn set_back(&mut self, node: usize, is_missed: impl Fn(&BTreeSet<usize>) -> bool) {
+        let own = self.hearers.iter().filter(|((by, _), hearers)| *by == node && is_missed(hearers));
+        let lost: Vec<Word> = own.map(|((_, word), _)| *word).collect();
         for word in lost {
-            self.unheard.remove(&(node, word));
+            self.hearers.remove(&(node, word));
             match word {
                 Word::Spend(epoch, phase, outpoint) => drop(self.spends.remove(&(node, epoch, phase, outpoint))),
                 Word::Seal(epoch) => drop(self.seals.remove(&(node, epoch))),
@@ -45,31 +46,37 @@ impl Said {
             }
         }
     }
+
+    fn heard(&mut self, node: usize, word: Word, hearer: usize) {
+        if let Some(hearers) = self.hearers.get_mut(&(node, word)) {
+            hearers.insert(hearer);
+        }
+    }
+
+    fn says(&mut self, node: usize, word: Word) {
+        self.hearers.entry((node, word)).or_default();
+    }
 }
 
 impl Checks {
-    /// Somebody hears a vote of a node.
-    pub fn vote_heard(&mut self, node: usize, vote: &Vote) {
+    /// A node hears a vote of another one.
+    pub fn vote_heard(&mut self, (node, hearer): (usize, usize), vote: &Vote) {
         match vote {
             Vote::Finality(batch) => {
                 let bodies = batch.txids.iter().filter_map(|txid| self.bodies.get(txid));
                 for input in bodies.flat_map(|body| &body.body.inputs) {
-                    self.said.unheard.remove(&(node, Word::Spend(batch.epoch, batch.phase, *input)));
+                    self.said.heard(node, Word::Spend(batch.epoch, batch.phase, *input), hearer);
                 }
             }
-            Vote::Block(vote) => {
-                self.said.unheard.remove(&(node, Word::Vote(vote.height, vote.round, vote.phase)));
-            }
-            Vote::Seal(seal) => {
-                self.said.unheard.remove(&(node, Word::Seal(seal.epoch)));
-            }
+            Vote::Block(vote) => self.said.heard(node, Word::Vote(vote.height, vote.round, vote.phase), hearer),
+            Vote::Seal(seal) => self.said.heard(node, Word::Seal(seal.epoch), hearer),
             Vote::Evidence(_) => {}
         }
     }
 
-    /// Somebody hears a proposal of a node.
-    pub fn proposal_heard(&mut self, node: usize, proposal: &Proposal) {
-        self.said.unheard.remove(&(node, Word::Proposal(proposal.block.header.height, proposal.round)));
+    /// A node hears a proposal of another one.
+    pub fn proposal_heard(&mut self, (node, hearer): (usize, usize), proposal: &Proposal) {
+        self.said.heard(node, Word::Proposal(proposal.block.header.height, proposal.round), hearer);
     }
 
     /// An honest node never prepares, nor commits, two spends of one output in an epoch, and casts no
@@ -84,9 +91,7 @@ impl Checks {
             for input in &body.body.inputs {
                 self.report.check(Invariant::OneSpend);
                 let key = (node, batch.epoch, batch.phase, *input);
-                if !self.said.spends.contains_key(&key) {
-                    self.said.unheard.insert((node, Word::Spend(batch.epoch, batch.phase, *input)));
-                }
+                self.said.says(node, Word::Spend(batch.epoch, batch.phase, *input));
                 let before = *self.said.spends.entry(key).or_insert(*txid);
                 if before != *txid {
                     return Err(format!("node {node} voted {:?} for {txid} after {before} on {input}", batch.phase));
@@ -101,9 +106,7 @@ impl Checks {
         self.report.check(Invariant::OneSeal);
         let before = self.said.seals.insert((node, seal.epoch), seal.txids.clone());
         self.report.seals += u64::from(before.is_none());
-        if before.is_none() {
-            self.said.unheard.insert((node, Word::Seal(seal.epoch)));
-        }
+        self.said.says(node, Word::Seal(seal.epoch));
         match before {
             Some(before) if before != seal.txids => Err(format!("node {node} sealed epoch {} twice", seal.epoch)),
             _ => Ok(()),
@@ -114,9 +117,7 @@ impl Checks {
     pub fn block_vote(&mut self, node: usize, vote: &BlockVote) -> Checked {
         self.report.check(Invariant::OneVote);
         let key = (node, vote.height, vote.round, vote.phase);
-        if !self.said.block_votes.contains_key(&key) {
-            self.said.unheard.insert((node, Word::Vote(vote.height, vote.round, vote.phase)));
-        }
+        self.said.says(node, Word::Vote(vote.height, vote.round, vote.phase));
         let before = *self.said.block_votes.entry(key).or_insert(vote.block);
         if before == vote.block { Ok(()) } else { Err(format!("node {node} voted twice: {vote:?} after {before:?}")) }
     }
@@ -125,9 +126,7 @@ impl Checks {
     pub fn proposal(&mut self, node: usize, proposal: &Proposal) -> Checked {
         self.report.check(Invariant::OneVote);
         let (height, hash) = (proposal.block.header.height, proposal.block.header.hash());
-        if !self.said.proposals.contains_key(&(node, height, proposal.round)) {
-            self.said.unheard.insert((node, Word::Proposal(height, proposal.round)));
-        }
+        self.said.says(node, Word::Proposal(height, proposal.round));
         let before = *self.said.proposals.entry((node, height, proposal.round)).or_insert(hash);
         if before == hash {
             return Ok(());

@@ -3,10 +3,13 @@
 use super::{Happening, START_MS, World};
 use crate::sim::disk::{Backup, FileName, Loss};
 use crate::sim::network::Cut;
-use crate::sim::node::LocalClock;
+use crate::sim::node::{LocalClock, Node};
 use crate::sim::report::Fault;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use timecoin_node::driver::consensus::TurnError;
 use timecoin_protocol::engine::Time;
+use timecoin_protocol::validator::Weight;
 
 /// How long a dead node stays down, in milliseconds, at most.
 const DOWN_MS_MAX: u64 = 3_000;
@@ -114,7 +117,7 @@ impl World {
                     self.set_back(index);
                 }
                 if of == SetBack::Machine {
-                    self.checks.history_set_back(index);
+                    self.history_set_back(index);
                 }
                 self.nodes[index].disk.restore(&backup, of.files());
             }
@@ -176,6 +179,18 @@ impl World {
         self.crash_for(index, Loss::Nothing, down_ms);
         self.nodes[index].is_set_back = true;
         self.checks.set_back(index);
+    }
+
+    /// Its vote history is an old one as well, so others must tell it what it said since (D-18).
+    fn history_set_back(&mut self, index: usize) {
+        let newest = self.nodes.iter().filter_map(Node::engine).max_by_key(|engine| engine.chain_state().height);
+        let Some(validators) = newest.map(|engine| Arc::clone(&engine.chain_state().validators)) else { return };
+        let weight = |node: &usize| self.nodes[*node].key().map_or(0, |key| validators.weight_of(&key.public()).0);
+        let is_missed = |hearers: &BTreeSet<usize>| {
+            let heard: u64 = hearers.iter().filter(|node| **node != index).map(weight).sum();
+            validators.is_quorum(Weight(validators.total().0 - heard))
+        };
+        self.checks.history_set_back(index, is_missed);
     }
 
     pub(super) fn cut(&mut self, cut: Cut) {

@@ -206,11 +206,11 @@ impl World {
                 Input::Transactions(Source::Gossip(peer, GossipTag(self.next_tag())), heard)
             }
             Message::Vote(vote) => {
-                self.checks.vote_heard(from, vote);
+                self.checks.vote_heard((from, to), vote);
                 Input::Votes(peer, vec![Verified::by_own_hand(vote.clone())])
             }
             Message::Proposal(proposal) => {
-                self.checks.proposal_heard(from, proposal);
+                self.checks.proposal_heard((from, to), proposal);
                 Input::Proposal(peer, Box::new(Verified::by_own_hand(proposal.as_ref().clone())))
             }
             Message::Asked(id, request) => return self.asked(from, to, (*id, envelope.serial), request),
