@@ -144,9 +144,11 @@ pub const VERIFY_BULK_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const VERIFY_TAKE_MAX: usize = 64;
 /// Bytes of messages of one class that a verifier takes at once; one message always fits. As votes these are some 2,600 signatures.
 pub const VERIFY_TAKE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of gossiped votes and proposals of one peer that wait for a verdict; one message always fits. More are ignored: a peer may not
-/// hand in hours of work before its first bad signature is found.
-pub const VERDICTS_PEER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of gossiped votes of one peer that wait for a verdict; one message always fits. More are ignored: a peer may not hand in work
+/// without end before its first bad signature is found. Six of the largest seals, or 64 bundles.
+pub const VERDICTS_PEER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a gossiped message waits for its verdict, in milliseconds (N-13); it is ignored then.
+pub const VERDICT_MS_MAX: u64 = 7_000;
 /// Verifier threads that take everything; there is one more for consensus messages alone.
 pub const VERIFY_THREADS_MAX: usize = 8;
 /// Signatures found valid that one generation of the cache holds; two generations are kept, and

@@ -87,20 +87,25 @@ impl Task {
             // Other topics are not subscribed to.
             return;
         };
-        let size = message.data.len();
+        let (size, now) = (message.data.len(), Instant::now());
+        self.ignore_overdue(now);
         if !self.verdicts.has_room(&peer, topic, size) {
             self.counters.gossip_dropped.inc();
             self.judge(&(message_id, peer, topic), Verdict::Ignore);
             return;
         }
-        let id = self.verdicts.wait_for(message_id, peer, topic, size);
+        let id = self.verdicts.wait_for((message_id, peer, topic), size, now);
         if self.queue.offer(Event::Gossip { id, peer, topic, bytes: message.data }, size).is_err() {
             self.counters.gossip_dropped.inc();
             if let Some(message) = self.verdicts.take(id) {
                 self.judge(&message, Verdict::Ignore);
             }
         }
-        while let Some(message) = self.verdicts.take_overdue() {
+        self.ignore_overdue(now);
+    }
+
+    fn ignore_overdue(&mut self, now: Instant) {
+        while let Some(message) = self.verdicts.take_overdue(now) {
             self.counters.verdicts_overdue.inc();
             self.judge(&message, Verdict::Ignore);
         }

@@ -48,9 +48,9 @@ fn message_id(message: &Message) -> MessageId {
 
 /// Ids of messages of votes: each has one of its own, whatever is in it (N-36). A bundle that is passed on may be the same bytes
 /// as the one that came, and with an id of its content gossipsub would take it for one that everybody has. Nobody else sees
-/// these ids: bundles are neither forwarded nor offered.
+/// these ids: bundles are neither forwarded nor offered. They begin anywhere, so nobody can ask for bundles by guessing.
 fn fresh_ids() -> impl Fn(&Message) -> MessageId + Send + Sync + 'static {
-    let next = AtomicU64::new(0);
+    let next = AtomicU64::new(rand::random());
     move |_| MessageId::new(&next.fetch_add(1, Ordering::Relaxed).to_le_bytes())
 }
 
@@ -83,10 +83,12 @@ fn config(genesis: &GenesisHash, channel: Channel) -> Result<gossipsub::Config, 
     if channel == Channel::Votes {
         // An offer would always be taken for something new, and most of what is in a bundle is known.
         config.protocol_id_prefix(format!("{}/votes", network_name(genesis))).gossip_lazy(0).message_id_fn(fresh_ids());
+        // Nor would anybody know which one is meant by an id that is not wanted.
+        config.idontwant_message_size_threshold(usize::MAX);
     } else {
         // Six of the peers outside of the mesh get an offer, not a quarter of them: with 256 peers the lists of ids
         // would be more bytes than what is in them. What is lost can be asked for (N-13).
-        config.gossip_lazy(6).message_id_fn(message_id);
+        config.gossip_lazy(6).message_id_fn(message_id).idontwant_message_size_threshold(4 * 1024);
     }
     config
         .validation_mode(ValidationMode::Anonymous)
@@ -109,7 +111,6 @@ fn config(genesis: &GenesisHash, channel: Channel) -> Result<gossipsub::Config, 
         .unsubscribe_backoff(Duration::from_secs(5))
         .graft_flood_threshold(Duration::from_secs(5))
         .forward_queue_duration(Duration::from_secs(3))
-        .idontwant_message_size_threshold(4 * 1024)
         .build()
         .map_err(|error| NetworkError::Setup(error.to_string()))
 }

@@ -83,7 +83,7 @@ impl Sorted {
                 Err(Malformed) => outlets.refuse(Origin::Gossip(id, from)),
             },
             Job::Answer { request, from, protocol, bytes } => match answer(protocol, &bytes) {
-                Ok(message) => self.add_answer(Origin::Answer(request, from), message),
+                Ok(message) => self.add_answer(Origin::Answer(request, from), message, outlets),
                 Err(Malformed) => outlets.refuse(Origin::Answer(request, from)),
             },
             Job::Local { transaction, test_only, admission } => {
@@ -111,10 +111,13 @@ impl Sorted {
         }
     }
 
-    fn add_answer(&mut self, origin: Origin, message: Answered) {
+    fn add_answer(&mut self, origin: Origin, message: Answered, outlets: &Outlets) {
         match message {
             Answered::Transactions(transactions) => self.transactions.push((origin, transactions)),
-            Answered::Certificates(batches) => self.certificates.push((origin, batches)),
+            Answered::Certificates(mut batches) => {
+                batches.retain(|batch| outlets.standing(&batch.voter, batch.epoch) != Standing::Stranger);
+                self.certificates.push((origin, batches));
+            }
             Answered::Blocks(blocks) => self.blocks.push((origin, blocks)),
             Answered::Status(status) => self.statuses.push((origin, vec![*status])),
         }
