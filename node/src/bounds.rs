@@ -192,6 +192,10 @@ pub const GOSSIP_INTERVAL_MS: u64 = 5;
 /// Longest that votes of others wait for company before they are passed on, in milliseconds; the first after a pause of this
 /// length leave at once, and a vote of this node takes along all that wait.
 pub const VOTES_RELAY_INTERVAL_MS: u64 = 10;
+/// The same for a node with few peers.
+pub const VOTES_RELAY_FEW_INTERVAL_MS: u64 = 50;
+/// So many peers are few: all of them fit into the mesh, and most likely each has the votes from whoever cast them.
+pub const VOTES_RELAY_FEW_PEERS: usize = 12;
 /// Blocks after which the journal is rewritten without what is no longer needed.
 pub const COMPACT_BLOCKS: u64 = 64;
 /// Bytes of the journal after which it is rewritten at the next turn.

@@ -1,13 +1,15 @@
 //! Votes on their way into gossip (`SPEC.md` N-36): those of this node leave at once and take along what waits, those of
 //! others wait a little for company.
 
-use crate::bounds::VOTES_RELAY_INTERVAL_MS;
+use crate::bounds::{VOTES_RELAY_FEW_INTERVAL_MS, VOTES_RELAY_FEW_PEERS, VOTES_RELAY_INTERVAL_MS};
 use std::time::{Duration, Instant};
 use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 use timecoin_protocol::codec::encode;
 
 /// Shortest time between two bundles that hold only votes of others.
 const INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_INTERVAL_MS);
+/// The same where peers are few: a bundle that most of them need not costs each of them more than the delay is worth.
+const FEW_INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_FEW_INTERVAL_MS);
 
 /// Encoded votes that wait. Bounded: what reaches [`VOTES_BUNDLE_BYTES_TARGET`] leaves.
 #[derive(Debug, Default)]
@@ -16,11 +18,17 @@ pub(super) struct Bundle {
     bytes: usize,
     /// Whether a vote of this node is among them.
     hurries: bool,
-    /// When the next one of others' votes alone may leave; none before the first.
-    free_at: Option<Instant>,
+    /// When the last one left.
+    left_at: Option<Instant>,
+    has_few_peers: bool,
 }
 
 impl Bundle {
+    /// How many peers the node has now.
+    pub(super) const fn set_peers(&mut self, peers: usize) {
+        self.has_few_peers = peers <= VOTES_RELAY_FEW_PEERS;
+    }
+
     /// Adds an encoded vote, `own` if it is one of this node. Gives the encoded message if it is full and leaves now.
     pub(super) fn add(&mut self, vote: Vec<u8>, own: bool, now: Instant) -> Option<Vec<u8>> {
         self.bytes = self.bytes.saturating_add(vote.len());
@@ -31,8 +39,9 @@ impl Bundle {
 
     /// When what waits is due; none if nothing waits.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let at = if self.hurries { now } else { self.free_at.unwrap_or(now) };
-        (!self.waiting.is_empty()).then_some(at)
+        let interval = if self.has_few_peers { FEW_INTERVAL } else { INTERVAL };
+        let free_at = self.left_at.filter(|_| !self.hurries).and_then(|left_at| left_at.checked_add(interval));
+        (!self.waiting.is_empty()).then_some(free_at.unwrap_or(now))
     }
 
     /// The encoded message, if it is due: a `VoteBundle`.
@@ -41,7 +50,7 @@ impl Bundle {
     }
 
     fn take(&mut self, now: Instant) -> Vec<u8> {
-        self.free_at = now.checked_add(INTERVAL);
+        self.left_at = Some(now);
         self.hurries = false;
         // A list is its length and what is in it (W-1); the votes are encoded already.
         let mut message = encode(&(self.waiting.len() as u64));
@@ -86,6 +95,19 @@ mod tests {
         assert_eq!(bundle.deadline(now), Some(now + INTERVAL));
         assert_eq!(unpack(&bundle.due(now + INTERVAL).unwrap()), [vote(2, 1), vote(3, 1)]);
         assert_eq!((bundle.deadline(now), bundle.due(now + INTERVAL * 3)), (None, None));
+    }
+
+    #[test]
+    fn votes_of_others_wait_longer_where_peers_are_few_n_36() {
+        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        for (peers, interval) in [(VOTES_RELAY_FEW_PEERS, FEW_INTERVAL), (VOTES_RELAY_FEW_PEERS + 1, INTERVAL)] {
+            bundle.set_peers(peers);
+            assert_eq!(bundle.add(encode(&vote(1, 1)), true, now), None);
+            assert!(bundle.due(now).is_some());
+            assert_eq!(bundle.add(encode(&vote(2, 1)), false, now), None);
+            assert_eq!(bundle.deadline(now), Some(now + interval));
+            assert!(bundle.due(now + interval).is_some());
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Task {
         match command {
             Command::Publish(topic, bytes) => self.publish(topic, bytes),
             Command::Votes { votes, own } => {
+                self.bundle.set_peers(self.crowd.peers.len());
                 for vote in votes {
                     if let Some(full) = self.bundle.add(vote, own, Instant::now()) {
                         self.publish(Topic::Votes, full);

@@ -2,7 +2,7 @@
 //! bundle is long enough ago, or when they are many.
 
 use std::rc::Rc;
-use timecoin_node::bounds::VOTES_RELAY_INTERVAL_MS;
+use timecoin_node::bounds::{VOTES_RELAY_FEW_INTERVAL_MS, VOTES_RELAY_FEW_PEERS, VOTES_RELAY_INTERVAL_MS};
 use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 
 /// Number of a vote in a run.
@@ -11,17 +11,23 @@ pub(super) type VoteId = u32;
 /// Votes that leave together; the copies for all peers are one list.
 pub(super) type Bundle = Rc<[VoteId]>;
 
-const RELAY_INTERVAL_US: u64 = VOTES_RELAY_INTERVAL_MS * 1_000;
-
 /// The votes that wait at a node. Times are in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outgoing {
+    interval_us: u64,
     waiting: Vec<VoteId>,
     bytes: usize,
     left_at_us: Option<u64>,
 }
 
 impl Outgoing {
+    /// Of a node with so many peers.
+    pub const fn new(peers: usize) -> Self {
+        let is_few = peers <= VOTES_RELAY_FEW_PEERS;
+        let interval_ms = if is_few { VOTES_RELAY_FEW_INTERVAL_MS } else { VOTES_RELAY_INTERVAL_MS };
+        Self { interval_us: interval_ms * 1_000, waiting: Vec::new(), bytes: 0, left_at_us: None }
+    }
+
     /// Votes of this node, each with its size in bytes, leave.
     pub fn say(&mut self, votes: impl Iterator<Item = (VoteId, usize)>, now_us: u64) -> Vec<Bundle> {
         let mut bundles = self.add(votes, now_us);
@@ -38,7 +44,7 @@ impl Outgoing {
 
     /// When what waits leaves; nothing if nothing waits.
     pub fn due_us(&self) -> Option<u64> {
-        let due = self.left_at_us.map_or(0, |left| left + RELAY_INTERVAL_US);
+        let due = self.left_at_us.map_or(0, |left| left + self.interval_us);
         (!self.waiting.is_empty()).then_some(due)
     }
 
@@ -88,7 +94,7 @@ mod tests {
 
     /// Has passed votes 0 and 1 on at 5,000 us.
     fn busy() -> Outgoing {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::new(VOTES_RELAY_FEW_PEERS + 1);
         assert_eq!(lists(outgoing.pass_on(votes(0..2), 5_000)), [[0, 1]]);
         outgoing
     }
@@ -104,6 +110,14 @@ mod tests {
         assert_eq!(lists(outgoing.leave_if_due(15_000)), [[2, 3]]);
         assert_eq!(outgoing.leave_if_due(40_000), None, "nothing leaves twice");
         assert!(lists(outgoing.pass_on(votes(4..5), 24_999)).is_empty());
+    }
+
+    #[test]
+    fn votes_of_others_wait_longer_where_peers_are_few() {
+        let mut outgoing = Outgoing::new(VOTES_RELAY_FEW_PEERS);
+        assert_eq!(lists(outgoing.pass_on(votes(0..2), 5_000)), [[0, 1]]);
+        assert!(outgoing.pass_on(votes(2..3), 5_001).is_empty());
+        assert_eq!(outgoing.due_us(), Some(55_000));
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Network {
         let meshes = BTreeMap::from(meshes);
         let mut own = votes;
         let peers = links(nodes, &mut |limit| below(&mut own, limit));
-        let relay = Relay::new(&peers, silent.clone(), &delay);
+        // Every node is connected with every other one.
+        let relay = Relay::new(&peers, silent.len().saturating_sub(1), silent.clone(), &delay);
         let (pending, published, traffic) = (BTreeMap::new(), HashMap::new(), Traffic::default());
         Ok(Self { places, regions, meshes, relay, pending, published, silent, traffic, rng })
     }

@@ -52,9 +52,14 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Over a mesh: the peers of each node, and the delay of a link in microseconds. Silent nodes take
-    /// nothing in.
-    pub fn new(peers: &[Vec<usize>], silent: Vec<bool>, delay_us: &dyn Fn(usize, usize) -> u64) -> Self {
+    /// Over a mesh: the peers of each node in it, how many it is connected with in all, and the delay of a link in microseconds.
+    /// Silent nodes take nothing in.
+    pub fn new(
+        peers: &[Vec<usize>],
+        connected: usize,
+        silent: Vec<bool>,
+        delay_us: &dyn Fn(usize, usize) -> u64,
+    ) -> Self {
         let nodes = peers.len();
         let takers = silent.iter().filter(|silent| !**silent).count();
         let link = |from: usize, to: usize| Link { to, delay_us: delay_us(from, to) };
@@ -62,7 +67,7 @@ impl Relay {
             links: (0..).zip(peers).map(|(node, peers)| peers.iter().map(|peer| link(node, *peer)).collect()).collect(),
             silent,
             votes: Votes::new(nodes, takers),
-            outgoing: (0..nodes).map(|_| Outgoing::default()).collect(),
+            outgoing: (0..nodes).map(|_| Outgoing::new(connected)).collect(),
             alarmed: vec![false; nodes],
             steps: BTreeMap::new(),
             caused: 0,
@@ -174,10 +179,13 @@ pub(super) mod tests {
         Vote::Block(vote)
     }
 
+    /// Peers outside of the mesh, of whom nothing else is seen.
+    const MANY: usize = 100;
+
     /// A line 0 - 1 - 2 of 10 ms each, and a link 0 - 2 of 35 ms.
     fn triangle() -> Relay {
         let peers = [vec![1, 2], vec![0, 2], vec![1, 0]];
-        Relay::new(&peers, vec![false; 3], &|a, b| if a + b == 2 { 35_000 } else { 10_000 })
+        Relay::new(&peers, MANY, vec![false; 3], &|a, b| if a + b == 2 { 35_000 } else { 10_000 })
     }
 
     fn delivered(node: usize, from: usize, numbers: &[u8]) -> Delivery {
@@ -235,7 +243,7 @@ pub(super) mod tests {
         let mut chance = below();
         let peers = links(NODES, &mut chance);
         let delay = |a: usize, b: usize| 1_000 + (a.abs_diff(b) as u64 % 10) * 10_000;
-        let (mut relay, mut traffic) = (Relay::new(&peers, silent.clone(), &delay), Traffic::default());
+        let (mut relay, mut traffic) = (Relay::new(&peers, MANY, silent.clone(), &delay), Traffic::default());
         let speakers: Vec<usize> = (0..NODES).filter(|node| !silent[*node]).take(40).collect();
         let ballots: Vec<Vote> = (0..).take(speakers.len()).map(ballot).collect();
         for (ballot, node) in ballots.iter().zip(&speakers) {
