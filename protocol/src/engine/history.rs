@@ -158,15 +158,17 @@ impl<L: Ledger> Engine<L> {
             self.history = History::default();
             return;
         }
-        if let Some(doubt) = self.history.past.doubt.take() {
+        let told = self.history.past.doubt.take().is_some_and(|doubt| {
             let voted = self.history.past.voted.unwrap_or_default();
-            self.begin_silence(doubt, voted, cx);
+            self.begin_silence(doubt, voted, cx)
+        });
+        if !told {
+            self.tell_voice(cx);
         }
-        self.tell_voice(cx);
     }
 
-    /// D-15. A silence that is on only grows.
-    fn begin_silence(&mut self, cause: Cause, epoch: Epoch, cx: &mut Cx<'_>) {
+    /// D-15. A silence that is on only grows. Says whether operators were told of it.
+    fn begin_silence(&mut self, cause: Cause, epoch: Epoch, cx: &mut Cx<'_>) -> bool {
         // A clock that is behind must not make it shorter: the chain's own time is a lower bound.
         let now_ms = cx.now.millis().max(self.chain.state.time_ms);
         // D-16: a history newer than the blocks knows its last epoch by number.
@@ -183,7 +185,7 @@ impl<L: Ledger> Engine<L> {
                 || silence.after_ms > before.after_ms.saturating_add(EXTENSION_MS_MIN)
         };
         if cause == Cause::OwnSignature && !before.is_none_or(extends) {
-            return;
+            return false;
         }
         self.history.silence = Some(silence);
         // It ends with an epoch that begins after this moment, in which the key signed nothing: if the own clock is right. So
@@ -192,9 +194,11 @@ impl<L: Ledger> Engine<L> {
         self.rounds.agreement.follow();
         self.voting.clear_queues();
         cx.record(Record::Silence(Some(silence)));
-        if before.is_none_or(|before| before.cause != silence.cause) {
+        let is_news = before.is_none_or(|before| before.cause != silence.cause);
+        if is_news {
             self.tell_voice(cx);
         }
+        is_news
     }
 
     /// An epoch has begun by a closing block dated `closed_ms`: a silence may be over (D-15).

@@ -135,7 +135,8 @@ fn a_key_without_history_signs_nothing_until_an_epoch_that_had_not_begun_when_it
     let started_ms = node.now.millis();
     let mut said = node.restart_with(missing());
     assert_eq!(silence(&node), Silence { cause: Cause::Missing, after_epoch: Epoch(0), after_ms: started_ms + 10_000 });
-    assert!(said.iter().any(|effect| matches!(effect, Effect::Event(Event::Voice(Voice::Silent(_))))), "it is told");
+    let told = said.iter().filter(|effect| matches!(effect, Effect::Event(Event::Voice(Voice::Silent(_))))).count();
+    assert_eq!(told, 1, "operators are told, once");
     said.extend(prepare(&mut node, &payment(1, "")));
     said.extend(node.votes(Phase::Prepare, &[payment(1, "").txid()], &[1, 2, 3]));
     said.extend(end_epoch_by_others(&mut node));
