@@ -97,12 +97,12 @@ fn inbound(peers: &[crate::network::PeerInfo]) -> usize {
     peers.iter().filter(|peer| peer.inbound).count()
 }
 
-/// The conduct of each validator: name, meaning, unit and how to read it.
-type Conduct = (&'static str, &'static str, Option<Unit>, fn(&Reputation) -> f64);
+/// The conduct of each validator: name, meaning, unit and how to read it; nothing is shown of what was not seen yet.
+type Conduct = (&'static str, &'static str, Option<Unit>, fn(&Reputation) -> Option<f64>);
 
 const CONDUCT: [Conduct; 3] = [
     ("validator_answer_latency", "Usual time in which a validator answers queries", Some(Unit::Seconds), |seen| {
-        std::time::Duration::from_micros(seen.latency_us).as_secs_f64()
+        (seen.answers > 0).then(|| std::time::Duration::from_micros(seen.latency_us).as_secs_f64())
     }),
     ("validator_answered", "Share of queries that a validator answered in time", Some(Unit::Ratios), |seen| {
         ratio(seen.answers, seen.answers + seen.failures)
@@ -112,9 +112,9 @@ const CONDUCT: [Conduct; 3] = [
     }),
 ];
 
-/// The share of `part` in `whole`; 0 of nothing.
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole.max(1) as f64
+/// The share of `part` in `whole`; none of nothing.
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 impl Collector for Gauges {
@@ -126,9 +126,9 @@ impl Collector for Gauges {
         let reputations = self.view.reputations.load();
         for (name, about, unit, value) in CONDUCT {
             let mut metric = encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Gauge)?;
-            for seen in reputations.iter() {
+            for (seen, value) in reputations.iter().filter_map(|seen| Some((seen, value(seen)?))) {
                 let labels = [("validator", seen.key.to_string())];
-                ConstGauge::new(value(seen)).encode(metric.encode_family(&labels)?)?;
+                ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
             }
         }
         for (name, about, total) in dropped(&self.view) {
@@ -136,5 +136,31 @@ impl Collector for Gauges {
             ConstCounter::new(total).encode(metric)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timecoin_protocol::keys::PublicKey;
+
+    /// A validator that was never asked, as the own one is, once had a share of 0: as if it never answered.
+    #[test]
+    fn of_what_was_not_seen_yet_nothing_is_shown() {
+        let unseen = Reputation {
+            key: PublicKey([1; 32]),
+            answers: 0,
+            failures: 0,
+            latency_us: 0,
+            benched: false,
+            blocks: 0,
+            signed: 0,
+        };
+        let shown = |seen: &Reputation| CONDUCT.map(|(.., value)| value(seen));
+        assert_eq!(shown(&unseen), [None; 3]);
+        let failed = Reputation { failures: 2, blocks: 4, signed: 3, ..unseen };
+        assert_eq!(shown(&failed), [None, Some(0.0), Some(0.75)]);
+        let answered = Reputation { answers: 6, latency_us: 1_500, ..failed };
+        assert_eq!(shown(&answered), [Some(0.0015), Some(0.75), Some(0.75)]);
     }
 }
