@@ -118,6 +118,14 @@ pub enum Violation {
     More(usize),
 }
 
+impl Violation {
+    /// Whether it only says that something took long, as it must at a rate that is too high.
+    #[must_use]
+    pub const fn is_slowness(&self) -> bool {
+        matches!(self, Self::SlowSettling { .. })
+    }
+}
+
 /// Everything that does not hold.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Vec<Violation> {

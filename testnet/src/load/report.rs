@@ -93,6 +93,8 @@ pub struct Report {
     pub subscription_gaps: u64,
     /// What does not hold; empty if all is well.
     pub violations: Vec<String>,
+    /// How many of these no rate excuses.
+    pub broken: usize,
 }
 
 /// The parts of a report that are not on the board.
@@ -125,6 +127,7 @@ impl Report {
             processes: around.samples.usages,
             subscription_gaps: board.gaps.load(std::sync::atomic::Ordering::Relaxed),
             violations: around.violations.iter().map(ToString::to_string).collect(),
+            broken: around.violations.iter().filter(|violation| !violation.is_slowness()).count(),
         }
     }
 }
@@ -238,14 +241,15 @@ mod tests {
     fn a_report_says_what_failed_in_both_forms() {
         let board = board(1, &[0, 0], &[]);
         board.note(0, &says(0, Word::Final), 9_000);
-        let violations = vec![Violation::FinalLost(Txid([0; 32]))];
+        let violations = vec![Violation::FinalLost(Txid([0; 32])), Violation::SlowSettling { settled: 1, pairs: 2 }];
         let around = Surroundings { samples: Samples::default(), blocks: vec![(3, 900), (1, 300)], violations };
         let report = Report::new(&shape(), &board, around);
         let text = report.to_string();
         assert!(text.contains("VIOLATION") && text.ends_with("checks: FAILED"), "{text}");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!((&json["counts"]["final"], &json["blocks"]["transactions_max"]), (&1.into(), &3.into()));
-        assert_eq!(json["violations"].as_array().unwrap().len(), 1);
+        assert_eq!(json["violations"].as_array().unwrap().len(), 2);
+        assert_eq!(json["broken"], 1, "the other one is only slow");
     }
 
     #[test]
