@@ -196,6 +196,13 @@ pub const VOTES_RELAY_INTERVAL_MS: u64 = 10;
 pub const VOTES_RELAY_FEW_INTERVAL_MS: u64 = 50;
 /// So many peers are few: all of them fit into the mesh, and most likely each has the votes from whoever cast them.
 pub const VOTES_RELAY_FEW_PEERS: usize = 12;
+
+/// Which of the two holds for a node with so many peers, in milliseconds.
+#[must_use]
+pub const fn votes_relay_interval_ms(peers: usize) -> u64 {
+    if peers <= VOTES_RELAY_FEW_PEERS { VOTES_RELAY_FEW_INTERVAL_MS } else { VOTES_RELAY_INTERVAL_MS }
+}
+
 /// Blocks after which the journal is rewritten without what is no longer needed.
 pub const COMPACT_BLOCKS: u64 = 64;
 /// Bytes of the journal after which it is rewritten at the next turn.

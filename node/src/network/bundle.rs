@@ -1,15 +1,10 @@
 //! Votes on their way into gossip (`SPEC.md` N-36): those of this node leave at once and take along what waits, those of
 //! others wait a little for company.
 
-use crate::bounds::{VOTES_RELAY_FEW_INTERVAL_MS, VOTES_RELAY_FEW_PEERS, VOTES_RELAY_INTERVAL_MS};
+use crate::bounds::votes_relay_interval_ms;
 use std::time::{Duration, Instant};
 use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 use timecoin_protocol::codec::encode;
-
-/// Shortest time between two bundles that hold only votes of others.
-const INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_INTERVAL_MS);
-/// The same where peers are few: a bundle that most of them need not costs each of them more than the delay is worth.
-const FEW_INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_FEW_INTERVAL_MS);
 
 /// Encoded votes that wait. Bounded: what reaches [`VOTES_BUNDLE_BYTES_TARGET`] leaves.
 #[derive(Debug, Default)]
@@ -20,13 +15,14 @@ pub(super) struct Bundle {
     hurries: bool,
     /// When the last one left.
     left_at: Option<Instant>,
-    has_few_peers: bool,
+    /// How many peers the node has: where they are few, a bundle that most of them need not costs each more than the delay is worth.
+    peers: usize,
 }
 
 impl Bundle {
     /// How many peers the node has now.
     pub(super) const fn set_peers(&mut self, peers: usize) {
-        self.has_few_peers = peers <= VOTES_RELAY_FEW_PEERS;
+        self.peers = peers;
     }
 
     /// Adds an encoded vote, `own` if it is one of this node. Gives the encoded message if it is full and leaves now.
@@ -39,7 +35,7 @@ impl Bundle {
 
     /// When what waits is due; none if nothing waits.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let interval = if self.has_few_peers { FEW_INTERVAL } else { INTERVAL };
+        let interval = Duration::from_millis(votes_relay_interval_ms(self.peers));
         let free_at = self.left_at.filter(|_| !self.hurries).and_then(|left_at| left_at.checked_add(interval));
         (!self.waiting.is_empty()).then_some(free_at.unwrap_or(now))
     }
@@ -64,6 +60,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::{VOTES_RELAY_FEW_INTERVAL_MS, VOTES_RELAY_FEW_PEERS, VOTES_RELAY_INTERVAL_MS};
     use std::sync::Arc;
     use timecoin_protocol::bounds::GOSSIP_BYTES_MAX;
     use timecoin_protocol::codec::decode;
@@ -72,6 +69,14 @@ mod tests {
     use timecoin_protocol::keys::SecretKey;
     use timecoin_protocol::validator::Epoch;
     use timecoin_protocol::wire::{Vote, VoteBundle};
+
+    const INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_INTERVAL_MS);
+    const FEW_INTERVAL: Duration = Duration::from_millis(VOTES_RELAY_FEW_INTERVAL_MS);
+
+    /// Of a node with more than a few peers.
+    fn crowded() -> Bundle {
+        Bundle { peers: VOTES_RELAY_FEW_PEERS + 1, ..Bundle::default() }
+    }
 
     fn vote(epoch: u64, txids: u8) -> Vote {
         let txids = (0..txids).map(|number| Txid([number; 32])).collect();
@@ -85,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_first_vote_of_another_leaves_at_once_and_the_next_ones_together_n_36() {
-        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        let (mut bundle, now) = (crowded(), Instant::now());
         assert_eq!(bundle.add(encode(&vote(1, 1)), false, now), None);
         assert_eq!(unpack(&bundle.due(now).unwrap()), [vote(1, 1)]);
         for epoch in [2, 3] {
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn votes_of_others_wait_longer_where_peers_are_few_n_36() {
-        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        let (mut bundle, now) = (crowded(), Instant::now());
         for (peers, interval) in [(VOTES_RELAY_FEW_PEERS, FEW_INTERVAL), (VOTES_RELAY_FEW_PEERS + 1, INTERVAL)] {
             bundle.set_peers(peers);
             assert_eq!(bundle.add(encode(&vote(1, 1)), true, now), None);
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_vote_of_this_node_waits_for_nothing_and_takes_along_what_waits_n_36() {
-        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        let (mut bundle, now) = (crowded(), Instant::now());
         for (epoch, own) in [(1, true), (2, false), (3, true)] {
             assert_eq!(bundle.add(encode(&vote(epoch, 1)), own, now), None);
             if own {
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_full_bundle_leaves_at_once_n_36() {
-        let (mut bundle, now) = (Bundle::default(), Instant::now());
+        let (mut bundle, now) = (crowded(), Instant::now());
         let (own, many) = (vote(1, 1), vote(1, 200));
         let fill = VOTES_BUNDLE_BYTES_TARGET.div_ceil(encode(&many).len());
         assert_eq!(bundle.add(encode(&own), true, now), None);

@@ -2,7 +2,7 @@
 //! bundle is long enough ago, or when they are many.
 
 use std::rc::Rc;
-use timecoin_node::bounds::{VOTES_RELAY_FEW_INTERVAL_MS, VOTES_RELAY_FEW_PEERS, VOTES_RELAY_INTERVAL_MS};
+use timecoin_node::bounds::votes_relay_interval_ms;
 use timecoin_protocol::bounds::VOTES_BUNDLE_BYTES_TARGET;
 
 /// Number of a vote in a run.
@@ -23,9 +23,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// Of a node with so many peers.
     pub const fn new(peers: usize) -> Self {
-        let is_few = peers <= VOTES_RELAY_FEW_PEERS;
-        let interval_ms = if is_few { VOTES_RELAY_FEW_INTERVAL_MS } else { VOTES_RELAY_INTERVAL_MS };
-        Self { interval_us: interval_ms * 1_000, waiting: Vec::new(), bytes: 0, left_at_us: None }
+        Self { interval_us: votes_relay_interval_ms(peers) * 1_000, waiting: Vec::new(), bytes: 0, left_at_us: None }
     }
 
     /// Votes of this node, each with its size in bytes, leave.
@@ -81,6 +79,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use timecoin_node::bounds::VOTES_RELAY_FEW_PEERS;
 
     const VOTE_BYTES: usize = 170;
 
